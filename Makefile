@@ -1,0 +1,118 @@
+# The one task runner. `make help` lists the targets; ARGS="…" is passed on to the command behind one.
+# Needs Python 3.11 or newer, git and make; everything else goes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+READY := .venv/.ready
+ARGS ?=
+
+CODE := $(wildcard mesh providers edge services autopay_cli bench tests clients/python/src)
+PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
+PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
+
+.PHONY: help setup run dev test check format format-check lint types imports protos lint-protos proto \
+	proto-drift docs lock mock report bench clean
+
+help: ## List every target in a line
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with everything locked in requirements.lock
+
+# Runs again only when the lock or pyproject.toml changed. An interrupted install leaves `.installing`, and the
+# next run then starts from an empty .venv: pip would take a half-copied package for an installed one. The lock
+# on this file keeps two makes in one checkout apart.
+$(READY): requirements.lock pyproject.toml
+	@set -e; exec 9< Makefile; if command -v flock >/dev/null; then flock 9; fi; \
+	if [ -e .venv/.installing ] || \
+		! $(PYTHON) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+		found=; \
+		for candidate in python3.11 python3.12 python3.13 python3; do \
+			if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+				found=$$candidate; break; \
+			fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo "setup: no Python 3.11 or newer on PATH (tried python3.11, 3.12, 3.13, python3)" >&2; exit 1; \
+		fi; \
+		echo "setup: making .venv with $$($$found --version)"; \
+		if ! "$$found" -m venv --clear .venv; then \
+			echo "setup: '$$found -m venv' failed; on Debian and Ubuntu install python3-venv" >&2; exit 1; \
+		fi; \
+	fi; \
+	touch .venv/.installing; \
+	echo "setup: installing the locked packages (some minutes the first time)"; \
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements.lock; \
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .; \
+	rm .venv/.installing; \
+	touch $@; \
+	echo "setup: done, $(BIN)/autopay is ready"
+
+run: $(READY) ## Start the whole mesh with a real MongoDB and send one payment through it
+	@$(BIN)/autopay up $(ARGS)
+
+dev: $(READY) ## The same with debug logs and gRPC reflection
+	@LOG_LEVEL=DEBUG GRPC_REFLECTION=true $(BIN)/autopay up $(ARGS)
+
+test: $(READY) ## Run the tests against real processes; what is not installed is skipped with its reason
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: format-check lint types imports protos docs ## Everything that reads code without running it
+
+format: $(READY) ## Rewrite the code in its one format
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --select I --fix
+
+format-check: $(READY) ## Is the code in its one format?
+	@$(BIN)/ruff format --check
+
+lint: $(READY) ## Ruff, every rule
+	@$(BIN)/ruff check
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy $(CODE)
+
+imports: $(READY) ## The architecture's import rules
+	@$(BIN)/lint-imports --no-cache
+
+protos: lint-protos proto-drift ## The contracts: style, compatibility with the last commit, generated code
+
+lint-protos: $(READY) ## buf lint, and buf breaking against the last commit
+	@$(BIN)/buf lint protos
+	@if git ls-tree -r --name-only HEAD -- protos/autopay 2>/dev/null | grep -q '\.proto$$'; then \
+		$(BIN)/buf breaking protos --against '.git#ref=HEAD,subdir=protos'; \
+	fi
+
+proto-drift: $(READY) ## Is protos/gen what the .proto files say?
+	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(call PROTOC,"$$fresh"); \
+	diff -r -x __pycache__ "$$fresh/autopay" protos/gen/autopay || \
+		{ echo "protos: protos/gen is not what the .proto files say; run 'make proto'" >&2; exit 1; }
+
+proto: $(READY) ## Generate protos/gen from the .proto files
+	@mkdir -p protos/gen
+	@find protos/gen -name '*_pb2*' -delete
+	@$(call PROTOC,protos/gen)
+
+docs: $(READY) ## Links in the documents, and the lock against pyproject.toml
+	@$(PYTHON) -m pytest tests/unit/test_documents.py tests/unit/test_packaging.py
+
+lock: $(READY) ## Resolve the dependencies again into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --no-header --quiet --output-file requirements.lock
+
+mock: $(READY) ## Send mock webhooks to the running mesh and say what came back
+	@$(BIN)/autopay simulate $(ARGS)
+
+report: $(READY) ## Write a report from the running mesh
+	@$(BIN)/autopay report $(ARGS)
+
+bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service (needs wrk)
+	@$(PYTHON) -m bench $(ARGS)
+
+clean: ## Remove caches and build output; keeps .venv and .autopay
+	@rm -rf build dist clients/python/dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

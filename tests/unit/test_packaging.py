@@ -1,0 +1,59 @@
+"""The lock holds every declared dependency, hashed, and names no registry."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def declared() -> list[Requirement]:
+    """Every requirement of the project, its extras and its build backend, except the project itself."""
+    project = PROJECT["project"]
+    lines = [*PROJECT["build-system"]["requires"], *project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        lines.extend(extra)
+    return [requirement for line in lines if (requirement := Requirement(line)).name != project["name"]]
+
+
+def locked() -> dict[str, list[str]]:
+    """Name → the versions locked for it (one for each Python it differs on)."""
+    pins: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*])?==([^ ;\\]+)", LOCK, re.MULTILINE):
+        pins.setdefault(canonicalize_name(name), []).append(version)
+    return pins
+
+
+def test_every_declared_dependency_is_locked_at_a_version_it_allows() -> None:
+    """A dependency added to pyproject.toml without `make lock` fails here, not on somebody's machine."""
+    pins = locked()
+    for requirement in declared():
+        versions = pins.get(canonicalize_name(requirement.name), [])
+        assert versions, f"{requirement.name} is not in requirements.lock: run `make lock`"
+        for version in versions:
+            assert requirement.specifier.contains(version), f"{requirement} but {version} is locked"
+
+
+def test_every_locked_package_has_a_hash() -> None:
+    """pip verifies each file it downloads against the lock."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", LOCK)
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_lock_names_no_registry() -> None:
+    """The lock works behind any mirror, so no address may stand in it."""
+    assert not re.search(r"https?://|--(extra-)?index-url|--find-links", LOCK)
+
+
+def test_each_process_has_an_extra_and_all_includes_them() -> None:
+    """An image installs what its process runs; one machine installs everything."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert {"edge", "ingest", "ledger", "insight"} <= set(extras)
+    assert "autopay-mesh[edge,ingest,ledger,insight]" in extras["all"]
