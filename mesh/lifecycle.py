@@ -1,0 +1,33 @@
+"""The life of a process: uvloop, a stop on SIGTERM or SIGINT, one clear line when it can't start."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+EXIT_CONFIGURATION = 2
+
+
+def stop_on_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets, for the running loop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    return stop
+
+
+def run(name: str, main: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a process's `main` under uvloop; a start that can't work exits 2 with one line that says why."""
+    try:
+        uvloop.run(main())
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(EXIT_CONFIGURATION) from error

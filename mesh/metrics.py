@@ -1,0 +1,71 @@
+"""Prometheus metrics shared by every process: RED per RPC, and the shape of batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class RpcMetrics:
+    """Rate, errors and duration of the calls a server answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register with `registry`."""
+        self._calls = Counter("rpc_server_calls", "Calls answered.", ("method", "code"), registry=registry)
+        self._seconds = Histogram(
+            "rpc_server_duration_seconds", "Time to answer a call.", ("method",), buckets=_SECONDS, registry=registry
+        )
+        self._children: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+
+    def observe(self, method: str, code: str, duration_s: float) -> None:
+        """Count one call; `method` comes from our own service tables, so its values are bounded."""
+        children = self._children.get((method, code))
+        if children is None:
+            children = (self._calls.labels(method, code), self._seconds.labels(method))
+            self._children[method, code] = children
+        children[0].inc()
+        children[1].observe(duration_s)
+
+
+class BatchMetrics:
+    """The size of batches and how long their oldest entry waited. Fits `mesh.batching.Observer`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register with `registry`."""
+        self._sizes = Histogram("batch_items", "Items per batch sent.", buckets=_SIZES, registry=registry)
+        self._waits = Histogram(
+            "batch_wait_seconds", "Wait of a batch's oldest entry before sending.", buckets=_SECONDS, registry=registry
+        )
+
+    def sent(self, *, entries: int, weight: int, waited_s: float) -> None:
+        """Count one batch."""
+        del entries
+        self._sizes.observe(weight)
+        self._waits.observe(waited_s)
+
+
+class Counts:
+    """A labelled counter whose children are looked up once: `labels()` costs more than the increment."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        """Register the counter."""
+        self._counter = Counter(name, text, labels, registry=registry)
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def add(self, *values: str, by: int = 1) -> None:
+        """Add `by` to the child of these label values, which must come from a bounded set."""
+        child = self._children.get(values)
+        if child is None:
+            child = self._children[values] = self._counter.labels(*values)
+        child.inc(by)
+
+    def snapshot(self) -> Mapping[tuple[str, ...], float]:
+        """Return every child's value, for tests and the monitoring pages."""
+        return {values: child._value.get() for values, child in self._children.items()}  # noqa: SLF001 - no public reader

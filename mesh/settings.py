@@ -1,0 +1,120 @@
+"""Settings: one frozen class per process, read once from the environment, secrets also from files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILE_SUFFIX = "_FILE"
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest TCP port
+        message = "expected host:port, for example 127.0.0.1:8080"
+        raise ValueError(message)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class _EnvironmentAndFiles(EnvSettingsSource):
+    """Reads NAME from the environment, and from the file that NAME_FILE points at."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        loaded = dict(super()._load_env_vars())
+        for name, path in tuple(loaded.items()):
+            target = name[: -len(_FILE_SUFFIX)] if name.lower().endswith(_FILE_SUFFIX.lower()) else ""
+            if target and path and self._is_field(target):
+                loaded.setdefault(target, Path(path).read_text(encoding="utf-8").strip())
+        return loaded
+
+    def _is_field(self, name: str) -> bool:
+        return name.lower() in {known.lower() for known in environment_names(self.settings_cls)}
+
+
+class MeshSettings(BaseSettings):
+    """What every process reads."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+
+    environment: Literal["development", "production"] = Field(
+        default="development",
+        validation_alias="AUTOPAY_ENV",
+        description="`production` refuses plaintext beyond loopback, generated or short secrets, reflection and the "
+        "in-body signature form.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", validation_alias="AUTOPAY_LOG_LEVEL", description="The least severe log line written."
+    )
+    drain_notice_s: float = Field(
+        default=0.2,
+        ge=0,
+        le=60,
+        validation_alias="AUTOPAY_DRAIN_NOTICE_S",
+        description="On SIGTERM: seconds between saying not ready and refusing new calls, for clients to notice.",
+    )
+    drain_grace_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=300,
+        validation_alias="AUTOPAY_DRAIN_GRACE_S",
+        description="On SIGTERM: the most seconds that accepted work may take to finish.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take explicit values first, then the environment and the files it names; `.env` is `autopay up`'s alone."""
+        del env_settings, dotenv_settings, file_secret_settings
+        return init_settings, _EnvironmentAndFiles(settings_cls)
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:  # noqa: ANN401 - whatever the fields take
+        """Read the settings.
+
+        Raises:
+            ValueError: a setting is wrong; the message names its environment variable.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            wrong = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+            raise ValueError(f"wrong setting: {wrong}") from None
+        except OSError as error:
+            raise ValueError(f"can't read the file that a *_FILE setting names: {error}") from None
+
+    @property
+    def production(self) -> bool:
+        """True where nothing made for development may run."""
+        return self.environment == "production"
+
+
+def environment_names(settings_cls: type[BaseSettings]) -> dict[str, str]:
+    """Return each environment variable a settings class reads, with its description."""
+    names = {}
+    for field_name, info in settings_cls.model_fields.items():
+        alias = info.validation_alias
+        choices = getattr(alias, "choices", None) or [alias or field_name]
+        for choice in choices:
+            names[str(choice)] = info.description or ""
+    return names
+
+
+def environment_without(*prefixes: str) -> dict[str, str]:
+    """Return this process's environment without the variables that start with a prefix."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

@@ -1,0 +1,158 @@
+"""What a provider is: how it signs (used by the edge) and how its body maps to payment events (used by ingest)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+
+class Kind(IntEnum):
+    """What happened to a payment; the numbers are those of autopay.type.v1.EventKind."""
+
+    PENDING = 1
+    AUTHORIZED = 2
+    CAPTURED = 3
+    FAILED = 4
+    CANCELED = 5
+    REFUNDED = 6
+    REFUND_FAILED = 7
+    CAPTURE_FAILED = 8
+    DISPUTE_OPENED = 9
+    DISPUTE_WON = 10
+    DISPUTE_LOST = 11
+    RETURNED = 12
+
+
+class Basis(IntEnum):
+    """How an amount adds to its object's total; the numbers are those of autopay.type.v1.AmountBasis."""
+
+    DELTA = 1
+    CUMULATIVE = 2
+
+
+class HeaderLookup(Protocol):
+    """The headers of a request, case-insensitive and with repeats, as aiohttp's CIMultiDictProxy has them."""
+
+    def getall(self, key: str, default: Sequence[str] = ...) -> Sequence[str]:
+        """Return every value of the header, `default` where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One active secret of a source, with the id that is recorded when it verifies."""
+
+    key_id: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The replay window: how old and how far ahead a signed timestamp may be, in seconds."""
+
+    age_s_max: float = 300
+    skew_s_max: float = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A request whose signature holds.
+
+    Attributes:
+        key_id: the secret that verified it.
+        body: the signed bytes: the body as received, or its canonical form where that is what was signed.
+        signed_at_s: the signed Unix timestamp, None where the scheme signs none.
+    """
+
+    key_id: str
+    body: bytes
+    signed_at_s: int | None
+
+
+class Refused(Exception):  # noqa: N818 - a decision, not an error
+    """A request that must not be believed.
+
+    Attributes:
+        reason: SIGNATURE_INVALID or TIMESTAMP_OUTSIDE_WINDOW.
+        message: one sentence for the sender; says nothing about the secret or the expected value.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Refuse for a reason."""
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact about one payment in canonical form. Amounts are exact, in minor units of the currency.
+
+    The fields are those of autopay.type.v1.PaymentEvent; an empty string or None means "not stated".
+    """
+
+    tx_id: str
+    kind: Kind
+    event_id: str = ""
+    object_id: str = ""
+    amount_minor: int | None = None
+    currency: str = ""
+    exponent: int = 0
+    basis: Basis = Basis.DELTA
+    amount_fixed: bool = False
+    sender_account: str = ""
+    receiver_account: str = ""
+    event_time_ms: int = 0
+    event_time_signed: bool = False
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One wrong field; the description never repeats the value."""
+
+    field: str
+    description: str
+
+
+class Unprocessable(Exception):  # noqa: N818 - a decision, not an error
+    """A verified body that can't become events; names every wrong field."""
+
+    def __init__(self, wrong: Sequence[Wrong]) -> None:
+        """Hold what is wrong."""
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in wrong))
+        self.wrong = tuple(wrong)
+
+
+class Provider(Protocol):
+    """One payment provider. Implementations are pure: no I/O, no clock, no state."""
+
+    @property
+    def name(self) -> str:
+        """The provider type, [a-z0-9]; by default also the name of its source."""
+
+    @property
+    def native(self) -> bool:
+        """True where the sender is ours to correct: invalid → 422 and conflict → 409 instead of an acknowledgement."""
+
+    @property
+    def kept_headers(self) -> Sequence[str]:
+        """Header names in lower case that are kept with the delivery."""
+
+    def verify(
+        self, body: bytes, headers: HeaderLookup, secrets: Sequence[Secret], *, now_s: float, window: Window
+    ) -> Verified:
+        """Check signature and replay window over the exact bytes, against every secret in constant time.
+
+        Raises:
+            Refused: missing, malformed or wrong signature, or a timestamp outside the window.
+        """
+
+    def map(self, body: bytes, headers: Mapping[str, bytes]) -> Sequence[Event]:
+        """Return the body's payment events; none where its type means nothing to payments.
+
+        Raises:
+            Unprocessable: the content is invalid; every wrong field is named.
+        """
