@@ -44,7 +44,7 @@ $(READY): requirements.lock pyproject.toml
 		fi; \
 	fi; \
 	touch .venv/.installing; \
-	echo "setup: installing the locked packages (some minutes the first time)"; \
+	echo "setup: installing the locked packages (about a minute the first time)"; \
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements.lock; \
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .; \
 	rm .venv/.installing; \
