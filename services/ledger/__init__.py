@@ -1,0 +1,1 @@
+"""The system of record: what arrived, and what it means, in MongoDB."""

@@ -1,0 +1,235 @@
+"""Payments and deliveries as BSON documents, and back.
+
+Money is always int64 (a plain int would be stored as int32 when small), times are BSON dates from milliseconds, enums are their
+names in lower case. What is empty is left out. `schema` is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import bson
+from bson import Binary, CodecOptions, DatetimeMS, Int64
+from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
+
+from services.ledger.model import (
+    Delivery,
+    Disposition,
+    Event,
+    EventKind,
+    Flag,
+    Item,
+    Outcome,
+    Payment,
+    Status,
+    StoredEvent,
+    Totals,
+    Unstorable,
+)
+
+SCHEMA: Final = 1
+# MongoDB's own bound is 16 MiB; a payment or delivery near a megabyte is not one.
+DOCUMENT_BYTES_MAX: Final = 1_000_000
+CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_MS, tz_aware=False
+)
+
+_KINDS: Final = {kind: kind.name.lower() for kind in EventKind}
+_OUTCOMES: Final = {outcome: outcome.name.lower() for outcome in Outcome}
+_STATUSES: Final = {status: status.name.lower() for status in Status}
+_FLAGS: Final = {flag: flag.name.lower() for flag in Flag}
+DISPOSITIONS: Final = {disposition: disposition.name.lower() for disposition in Disposition}
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return one document's BSON.
+
+    Raises:
+        Unstorable: a value BSON can't hold (an integer beyond 64 bits, a lone surrogate, a NUL in a key), or too large.
+    """
+    try:
+        encoded = bson.encode(document)
+    except (BSONError, OverflowError, UnicodeError, TypeError, ValueError) as error:
+        raise Unstorable(_guilty_field(document)) from error
+    if len(encoded) > DOCUMENT_BYTES_MAX:
+        raise Unstorable("document")
+    return encoded
+
+
+def _guilty_field(document: Mapping[str, Any]) -> str:
+    """Return the top-level field that can't be encoded; only called when something can't."""
+    for name, value in document.items():
+        try:
+            bson.encode({name: value})
+        except (BSONError, OverflowError, UnicodeError, TypeError, ValueError):
+            return name.replace("\0", "\\0").encode("ascii", "backslashreplace").decode()
+    return "document"
+
+
+def of_event(stored: StoredEvent) -> dict[str, Any]:
+    """Return an event as it is embedded in its payment."""
+    event = stored.event
+    document: dict[str, Any] = {"event_id": event.event_id, "kind": _KINDS[event.kind]}
+    if event.object_id:
+        document["object_id"] = event.object_id
+    if event.amount is not None:
+        document["amount"] = Int64(event.amount)
+        document["currency"] = event.currency
+        document["exponent"] = event.exponent
+        document["cumulative"] = event.cumulative
+        document["amount_fixed"] = event.amount_fixed
+    if event.sender:
+        document["sender_account"] = event.sender
+    if event.receiver:
+        document["receiver_account"] = event.receiver
+    if event.time_ms:
+        document["time"] = DatetimeMS(event.time_ms)
+        document["time_signed"] = event.time_signed
+    if event.description:
+        document["description"] = event.description
+    if event.aliases:
+        document["aliases"] = list(event.aliases)
+    document["content"] = event.content
+    document["outcome"] = _OUTCOMES[stored.outcome]
+    if stored.delivery:
+        document["delivery"] = stored.delivery
+    document["delivery_id"] = stored.delivery_id
+    document["recorded_at"] = DatetimeMS(stored.recorded_at_ms)
+    return document
+
+
+def state_of(payment: Payment) -> dict[str, Any]:
+    """Return the fields of a payment that an event can change, all of them each time."""
+    totals = payment.totals
+    state: dict[str, Any] = {
+        "version": payment.version,
+        "status": _STATUSES[payment.status],
+        "totals": {
+            "authorized": Int64(totals.authorized),
+            "captured": Int64(totals.captured),
+            "refunded": Int64(totals.refunded),
+            "disputed": Int64(totals.disputed),
+        },
+        "flags": [_FLAGS[flag] for flag in payment.flags],
+        "amount_fixed": payment.amount_fixed,
+        "updated_at": DatetimeMS(payment.updated_at_ms),
+    }
+    if payment.amount is not None:
+        state["amount"] = Int64(payment.amount)
+    if payment.currency:
+        state["currency"] = payment.currency
+        state["exponent"] = payment.exponent
+    if payment.sender:
+        state["sender_account"] = payment.sender
+    if payment.receiver:
+        state["receiver_account"] = payment.receiver
+    if payment.description:
+        state["description"] = payment.description
+    if payment.aliases:
+        state["aliases"] = list(payment.aliases)
+    if payment.risk is not None:
+        state["risk"] = payment.risk
+    return state
+
+
+def of_payment(payment: Payment) -> dict[str, Any]:
+    """Return a whole payment as its document."""
+    return {
+        "_id": payment.id,
+        "schema": SCHEMA,
+        "source": payment.source,
+        "tx_id": payment.tx_id,
+        **state_of(payment),
+        "recorded_at": DatetimeMS(payment.recorded_at_ms),
+        "events": [of_event(stored) for stored in payment.events],
+    }
+
+
+def of_delivery(delivery_key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int) -> dict[str, Any]:
+    """Return what arrived as its document; `count` says how often the same bytes came."""
+    document: dict[str, Any] = {
+        "_id": delivery_key,
+        "schema": SCHEMA,
+        "source": item.source,
+        "provider": delivery.provider,
+        "body": Binary(delivery.body),
+        "headers": {name: Binary(value) for name, value in delivery.headers},
+        "key_id": delivery.key_id,
+        "delivery_id": item.delivery_id,
+        "received_at": DatetimeMS(delivery.received_at_ms),
+        "recorded_at": DatetimeMS(now_ms),
+        "last_seen_at": DatetimeMS(now_ms),
+        "traceparent": delivery.traceparent,
+        "disposition": DISPOSITIONS[disposition],
+        "transactions": [f"{item.source}:{event.tx_id}" for event in item.events],
+        "count": Int64(1),
+    }
+    if delivery.signed_at_ms:
+        document["signed_at"] = DatetimeMS(delivery.signed_at_ms)
+    if item.detail:
+        document["detail"] = item.detail
+    return document
+
+
+def to_payment(document: Mapping[str, Any]) -> Payment:
+    """Return the payment a document holds; absent fields are what `of_payment` left out."""
+    return Payment(
+        id=document["_id"],
+        source=document["source"],
+        tx_id=document["tx_id"],
+        version=document["version"],
+        status=Status[document["status"].upper()],
+        totals=Totals(**{name: int(value) for name, value in document["totals"].items()}),
+        flags=tuple(Flag[name.upper()] for name in document.get("flags", ())),
+        amount=_integer(document.get("amount")),
+        amount_fixed=document.get("amount_fixed", False),
+        currency=document.get("currency", ""),
+        exponent=document.get("exponent", 0),
+        sender=document.get("sender_account", ""),
+        receiver=document.get("receiver_account", ""),
+        description=document.get("description", ""),
+        aliases=tuple(document.get("aliases", ())),
+        risk=document.get("risk"),
+        recorded_at_ms=int(document["recorded_at"]),
+        updated_at_ms=int(document["updated_at"]),
+        events=to_events(document["tx_id"], document.get("events", ())),
+    )
+
+
+def to_events(tx_id: str, documents: Sequence[Mapping[str, Any]]) -> tuple[StoredEvent, ...]:
+    """Return a payment's embedded events."""
+    return tuple(_to_event(tx_id, document) for document in documents)
+
+
+def _to_event(tx_id: str, document: Mapping[str, Any]) -> StoredEvent:
+    event = Event(
+        tx_id=tx_id,
+        event_id=document["event_id"],
+        kind=EventKind[document["kind"].upper()],
+        object_id=document.get("object_id", ""),
+        amount=_integer(document.get("amount")),
+        currency=document.get("currency", ""),
+        exponent=document.get("exponent", 0),
+        cumulative=document.get("cumulative", False),
+        amount_fixed=document.get("amount_fixed", False),
+        sender=document.get("sender_account", ""),
+        receiver=document.get("receiver_account", ""),
+        time_ms=int(document.get("time", 0)),
+        time_signed=document.get("time_signed", False),
+        description=document.get("description", ""),
+        aliases=tuple(document.get("aliases", ())),
+        content=bytes(document["content"]),
+    )
+    return StoredEvent(
+        event=event,
+        outcome=Outcome[document["outcome"].upper()],
+        delivery=document.get("delivery", ""),
+        delivery_id=document["delivery_id"],
+        recorded_at_ms=int(document["recorded_at"]),
+    )
+
+
+def _integer(value: int | None) -> int | None:
+    return None if value is None else int(value)

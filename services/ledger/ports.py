@@ -1,0 +1,99 @@
+"""What recording and reading need of storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.ledger.model import Delivery, Disposition, Item, Payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inserted:
+    """What became of an unordered insert: positions that were there already, and positions storage refuses for good."""
+
+    existing: frozenset[int]
+    unstorable: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A payment before and after new events; written only where the stored version is still `before.version`."""
+
+    before: Payment
+    after: Payment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """A delivery seen again, or one whose first disposition was a guess that proved wrong.
+
+    Attributes:
+        key: the delivery's `_id`.
+        seen: how many more times it came.
+        disposition: what it is set to, None where it stays.
+        seen_at_ms: when it came last.
+    """
+
+    key: str
+    seen: int
+    disposition: Disposition | None
+    seen_at_ms: int
+
+
+class Payments(Protocol):
+    """Durable payments, one document each. Every write is majority and journaled when it returns."""
+
+    def encode(self, payment: Payment) -> bytes:
+        """Return the payment as it will be stored.
+
+        Raises:
+            Unstorable: it can't be.
+        """
+
+    async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
+        """Insert payments that may be new.
+
+        Raises:
+            NotDurable: the outcome of every one of them is unknown.
+        """
+
+    async def read_durable(self, ids: Sequence[str]) -> Mapping[str, Payment]:
+        """Read what no fail-over can take back.
+
+        Raises:
+            NotDurable: it can't be read now.
+        """
+
+    async def update(self, changes: Sequence[Change]) -> int:
+        """Write each change whose version still matches; return how many did.
+
+        Raises:
+            NotDurable: the outcome of every one of them is unknown.
+        """
+
+
+class Deliveries(Protocol):
+    """Durable deliveries, content-addressed. Every write is majority and journaled when it returns."""
+
+    def encode(self, key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int) -> bytes:
+        """Return the delivery as it will be stored.
+
+        Raises:
+            Unstorable: it can't be.
+        """
+
+    async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
+        """Insert deliveries that may be new.
+
+        Raises:
+            NotDurable: the outcome of every one of them is unknown.
+        """
+
+    async def repeat(self, repeats: Sequence[Repeat]) -> None:
+        """Count repeats and correct dispositions.
+
+        Raises:
+            NotDurable: the outcome is unknown.
+        """
