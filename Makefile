@@ -54,8 +54,8 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## Start the whole mesh with a real MongoDB and send one payment through it
 	@$(BIN)/autopay up $(ARGS)
 
-dev: $(READY) ## The same with debug logs and gRPC reflection
-	@LOG_LEVEL=DEBUG GRPC_REFLECTION=true $(BIN)/autopay up $(ARGS)
+dev: $(READY) ## The same with debug logs
+	@AUTOPAY_LOG_LEVEL=debug $(BIN)/autopay up $(ARGS)
 
 test: $(READY) ## Run the tests against real processes; what is not installed is skipped with its reason
 	@$(PYTHON) -m pytest $(ARGS)
@@ -78,12 +78,13 @@ types: $(READY) ## mypy, strict
 imports: $(READY) ## The architecture's import rules
 	@$(BIN)/lint-imports --no-cache
 
-protos: lint-protos proto-drift ## The contracts: style, compatibility with the last commit, generated code
+protos: lint-protos proto-drift ## The contracts: style, compatibility with the main branch, generated code
 
-lint-protos: $(READY) ## buf lint, and buf breaking against the last commit
+lint-protos: $(READY) ## buf lint, and buf breaking against the main branch
 	@$(BIN)/buf lint protos
-	@if git ls-tree -r --name-only HEAD -- protos/autopay 2>/dev/null | grep -q '\.proto$$'; then \
-		$(BIN)/buf breaking protos --against '.git#ref=HEAD,subdir=protos'; \
+	@base=$$(git rev-parse --quiet --verify origin/main || git rev-parse --quiet --verify main || true); \
+	if [ -n "$$base" ] && git ls-tree -r --name-only "$$base" -- protos/autopay | grep -q '\.proto$$'; then \
+		$(BIN)/buf breaking protos --against ".git#ref=$$base,subdir=protos"; \
 	fi
 
 proto-drift: $(READY) ## Is protos/gen what the .proto files say?
