@@ -137,7 +137,7 @@ def flags_of(totals: Totals, fixed: int) -> tuple[Flag, ...]:
 
 def apply(
     payment: Payment | None, event: Event, *, source: str, delivery: str, delivery_id: str, now_ms: int
-) -> tuple[Payment | None, Outcome, Conflict | None]:
+) -> tuple[Payment, Outcome, Conflict | None]:
     """Return the payment after `event`, what happened, and the contradiction where there is one.
 
     The payment is returned unchanged (the same object) for DUPLICATE and CONFLICT. An event that came before answers with
@@ -147,7 +147,8 @@ def apply(
         Unstorable: a total leaves int64.
     """
     if payment is None:
-        return _opened(event, source=source, delivery=delivery, delivery_id=delivery_id, now_ms=now_ms), Outcome.CREATED, None
+        opened = _opened(event, source=source, delivery=delivery, delivery_id=delivery_id, now_ms=now_ms)
+        return opened, Outcome.CREATED, None
     for stored in payment.events:
         if stored.event.event_id == event.event_id:
             if stored.event.content != event.content:
