@@ -18,6 +18,8 @@ _TX_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}").fullmatch
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_-]{1,50}").fullmatch
 _ID: Final = re.compile(r"[!-~]{1,200}").fullmatch
 _SECONDS: Final = re.compile(r"[0-9]{1,12}").fullmatch
+# The end of the year 9999, the last that databases and calendars know.
+_SECONDS_MAX: Final = 253_402_300_799
 _TX_ID_RULE: Final = "must be 1 to 100 of A-Z, a-z, 0-9, _ and -"
 _ACCOUNT_RULE: Final = "must be 1 to 50 of A-Z, a-z, 0-9, _ and -"
 _ID_RULE: Final = "must be 1 to 200 printable ASCII characters without spaces"
@@ -159,7 +161,7 @@ class _Reading:
         value = self._get("timestamp")
         if value is None:
             return 0
-        if type(value) is NumberToken and _SECONDS(value) is not None:
+        if type(value) is NumberToken and _SECONDS(value) is not None and int(value) <= _SECONDS_MAX:
             return int(value)
         self._refuse("timestamp", "must be whole seconds since the Unix epoch")
         return 0

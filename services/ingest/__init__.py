@@ -1,0 +1,1 @@
+"""Verified deliveries become canonical payment events, scored and recorded."""

@@ -1,0 +1,66 @@
+"""Ingest's composition root."""
+
+from __future__ import annotations
+
+from autopay.ingest.v1 import ingest_pb2_grpc
+from prometheus_client import CollectorRegistry, start_http_server
+
+from mesh import logs, tracing
+from mesh.channel import open_channel
+from mesh.lifecycle import run, stop_on_signal
+from mesh.metrics import RpcMetrics
+from mesh.server import Server
+from providers import registry
+from services.ingest.adapters import insight_client, ledger_client
+from services.ingest.adapters.event_message import encode
+from services.ingest.intake import Budgets, Intake
+from services.ingest.metrics import IngestMetrics
+from services.ingest.servicer import SERVICE, IngestServicer
+from services.ingest.settings import IngestSettings
+
+
+async def serve(settings: IngestSettings) -> None:
+    """Run ingest until it is told to stop."""
+    log = logs.configure("ingest", settings.log_level)
+    traces = tracing.configure("ingest")
+    metrics = CollectorRegistry()
+    stop = stop_on_signal()
+    async with (
+        open_channel(settings.insight_target, service=insight_client.SERVICE) as insight,
+        open_channel(settings.ledger_target, service=ledger_client.SERVICE) as ledger,
+    ):
+        intake = Intake(
+            registry.load(),
+            encode,
+            insight_client.InsightScorer(insight),
+            ledger_client.LedgerClient(ledger),
+            budgets=Budgets(
+                score_s=settings.score_budget_ms / 1000,
+                record_s=settings.record_budget_s,
+                amount_max=settings.amount_max,
+            ),
+            tracing=traces,
+            metrics=IngestMetrics(metrics),
+            log=log,
+        )
+        server = Server(services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(metrics))
+        ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), server.raw)
+        port = await server.start(settings.bind)
+        if settings.metrics_bind:
+            host, _, metrics_port = settings.metrics_bind.rpartition(":")
+            start_http_server(int(metrics_port), host, metrics)
+        await server.set_healthy(healthy=True)
+        log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port}")
+        await stop.wait()
+        await server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s)
+    traces.shutdown()
+    log.info("stopped")
+
+
+def main() -> None:
+    """Start ingest with the settings of the environment."""
+    run("ingest", lambda: serve(IngestSettings.load()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What speaks to insight and the ledger."""

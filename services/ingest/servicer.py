@@ -1,0 +1,68 @@
+"""IngestService: proto ⇄ domain, no decisions."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import grpc
+from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autopay.type.v1 import delivery_pb2, error_pb2, risk_pb2
+
+from services.ingest.intake import Intake
+from services.ingest.model import Answer, Delivery, DeliveryMessage
+
+SERVICE: Final = "autopay.ingest.v1.IngestService"
+_FIELD_ERRORS_MAX: Final = 32
+
+
+class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
+    """Answers Ingest calls."""
+
+    def __init__(self, intake: Intake) -> None:
+        """Take deliveries in through `intake`."""
+        self._intake = intake
+
+    async def Ingest(
+        self, request: ingest_pb2.IngestRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> ingest_pb2.IngestResponse:
+        """Take a batch in and answer per delivery."""
+        deliveries = [_delivery(message) for message in request.deliveries]
+        answers = await self._intake.ingest(deliveries, timeout_s=context.time_remaining() or 0.0)
+        response = ingest_pb2.IngestResponse()
+        for answer in answers:
+            _fill(response.results.add(), answer)
+        return response
+
+
+def _delivery(message: delivery_pb2.Delivery) -> Delivery:
+    return Delivery(
+        delivery_id=message.delivery_id,
+        source=message.source,
+        provider=message.provider,
+        body=message.body,
+        headers={header.name: header.value for header in message.headers},
+        received_at_ms=message.received_at_ms,
+        traceparent=message.traceparent,
+        message=DeliveryMessage(message),
+    )
+
+
+def _fill(result: ingest_pb2.IngestResult, answer: Answer) -> None:
+    # Filled in place: protobuf copies every message that is handed to a constructor.
+    result.disposition = answer.disposition  # type: ignore[assignment]  # the numbers are the same
+    result.durable = answer.durable
+    for outcome in answer.events:
+        event = result.events.add(
+            tx_id=outcome.tx_id,
+            event_id=outcome.event_id,
+            outcome=outcome.outcome,
+            status=outcome.status,
+            version=outcome.version,
+            conflict_field=outcome.conflict_field,
+        )
+        if outcome.risk is not None:
+            event.risk.CopyFrom(cast("risk_pb2.Risk", outcome.risk))
+    if answer.reason:
+        result.reason = error_pb2.ErrorReason.Value(f"ERROR_REASON_{answer.reason}")  # type: ignore[assignment]  # as above
+    for wrong in answer.wrong[:_FIELD_ERRORS_MAX]:
+        result.field_errors.add(field=wrong.field, description=wrong.description)

@@ -1,0 +1,59 @@
+"""Ingest's settings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from mesh.settings import Address, MeshSettings
+
+
+class IngestSettings(MeshSettings):
+    """What ingest reads from its environment."""
+
+    bind: Address = Field(
+        default="127.0.0.1:50051",
+        validation_alias="INGEST_BIND",
+        description="Where ingest's gRPC listens, host:port.",
+    )
+    metrics_bind: str = Field(
+        default="",
+        validation_alias="INGEST_METRICS_BIND",
+        description="Where ingest serves /metrics, host:port; empty is off.",
+    )
+    ledger_target: str = Field(
+        default="127.0.0.1:50052",
+        min_length=1,
+        validation_alias="INGEST_LEDGER_TARGET",
+        description="The ledger, `host:port` or `dns:///name:port` for every replica behind a name.",
+    )
+    insight_target: str = Field(
+        default="127.0.0.1:50053",
+        min_length=1,
+        validation_alias="INGEST_INSIGHT_TARGET",
+        description="Insight, `host:port` or `dns:///name:port`.",
+    )
+    amount_max: Decimal | None = Field(
+        default=None,
+        gt=0,
+        max_digits=18,
+        allow_inf_nan=False,
+        validation_alias="INGEST_AMOUNT_MAX",
+        description="The highest amount of a native payment in major units of its currency, for example 1000000; "
+        "unset is no limit. Payments that a third party reports have happened and are never refused for this.",
+    )
+    score_budget_ms: int = Field(
+        default=25,
+        ge=1,
+        le=1_000,
+        validation_alias="INGEST_SCORE_BUDGET_MS",
+        description="Milliseconds a batch waits for its risk scores; what is late is stored without.",
+    )
+    record_budget_s: float = Field(
+        default=1.3,
+        gt=0,
+        le=60,
+        validation_alias="INGEST_RECORD_BUDGET_S",
+        description="Seconds a batch waits for the ledger before it is answered with an error.",
+    )
