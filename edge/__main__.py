@@ -1,0 +1,59 @@
+"""The edge's composition root: one worker in this process, or a supervisor of several."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Final
+
+from edge.settings import EdgeSettings
+from edge.supervisor import ADMIN_FD, PUBLIC_FD, supervise
+
+_BACKLOG: Final = 4_096
+_EXIT_CONFIGURATION: Final = 2
+
+
+def main() -> None:
+    """Start the edge with the settings of the environment."""
+    try:
+        settings = EdgeSettings.load()
+        inherited = PUBLIC_FD in os.environ
+        public = _inherited(PUBLIC_FD) if inherited else _listen(settings.bind)
+        admin = _inherited(ADMIN_FD) if inherited else _listen(settings.admin_bind)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"edge: {error}\n")
+        raise SystemExit(_EXIT_CONFIGURATION) from error
+    if settings.workers > 1 and not inherited:
+        supervise(settings.workers, public, admin, grace_s=settings.drain_notice_s + settings.drain_grace_s + 1)
+        return
+    # Only a worker imports grpc; the supervisor must not have it loaded when it spawns.
+    from edge.worker import serve
+    from mesh.lifecycle import run
+
+    run("edge", lambda: serve(settings, public, admin))
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        message = f"can't listen on {address}: {error.strerror}; choose another EDGE_BIND or EDGE_ADMIN_BIND"
+        raise OSError(message) from error
+    listening.listen(_BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _inherited(variable: str) -> socket.socket:
+    listening = socket.socket(fileno=int(os.environ[variable]))
+    listening.setblocking(False)
+    return listening
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The edge's clients of the services behind it."""

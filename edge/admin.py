@@ -1,0 +1,37 @@
+"""The admin port: is the process alive, may it get traffic, and its metrics."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+
+class Readiness:
+    """Whether this process may get traffic: true from start to drain. Never depends on what is behind it, so that a
+    database fail-over means 503 for a few seconds and not a service without endpoints.
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+
+
+def build(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
+    """Return the admin application."""
+
+    async def livez(request: web.Request) -> web.Response:
+        del request
+        return web.json_response({"status": "alive"})
+
+    async def readyz(request: web.Request) -> web.Response:
+        del request
+        status = "ready" if readiness.ready else "draining"
+        return web.json_response({"status": status}, status=200 if readiness.ready else 503)
+
+    async def metrics(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return app

@@ -1,0 +1,68 @@
+"""What a native sender is told: the outcome table of docs/architecture.md."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from edge.model import Answer, Disposition, Outcome
+from edge.problems import problem
+
+_STATUS_WORDS: Final = {
+    Outcome.CREATED: "processed",
+    Outcome.UPDATED: "updated",
+    Outcome.STALE: "stale",
+    Outcome.DUPLICATE: "already_processed",
+}
+_ACKNOWLEDGED: Final = frozenset({Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING})
+_JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+
+
+def native(answer: Answer, *, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
+    """Return the HTTP answer to a native delivery, and its outcome in a word for logs and metrics."""
+    if answer.durable and answer.disposition in _ACKNOWLEDGED:
+        return _acknowledged(answer, source, request_id, trace_id)
+    if answer.disposition is Disposition.CONFLICT and answer.durable:
+        fields = ", ".join(sorted({event.conflict_field for event in answer.events if event.conflict_field}))
+        detail = f"This contradicts what is recorded for the payment ({fields}); it is kept for a person to look at."
+        response = problem(409, "CONFLICT", detail, request_id=request_id, trace_id=trace_id, extra={"conflict_field": fields})
+        return response, "conflict"
+    if answer.disposition is Disposition.UNPROCESSABLE:
+        fields = ", ".join(field for field, _ in answer.errors)
+        detail = f"Nothing was stored. Put right: {fields}."
+        response = problem(
+            422, "INVALID_FIELD", detail, request_id=request_id, trace_id=trace_id, errors=answer.errors
+        )
+        return response, "invalid"
+    return not_durable(answer.reason, request_id, trace_id), "not_durable"
+
+
+def not_durable(reason: str, request_id: str, trace_id: str) -> web.Response:
+    """Return the 503 that asks for the same delivery again."""
+    detail = "The delivery is not known to be durable. Send it again as it is; it can't be doubled."
+    return problem(503, reason or "NOT_DURABLE", detail, request_id=request_id, trace_id=trace_id, retry_after_s=1)
+
+
+def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
+    body: dict[str, Any]
+    if not answer.events:
+        word = "ignored"
+        body = {"status": word, "source": source}
+    else:
+        event = answer.events[0]
+        word = _STATUS_WORDS[event.outcome]
+        body = {
+            "status": word,
+            "source": source,
+            "tx_id": event.tx_id,
+            "event_id": event.event_id,
+            "outcome": event.outcome.name,
+            "transaction_status": event.transaction_status,
+            "version": event.version,
+            "risk": event.risk,
+        }
+    body["request_id"] = request_id
+    body["trace_id"] = trace_id
+    return web.Response(body=orjson.dumps(body), headers=_JSON), word

@@ -1,0 +1,29 @@
+"""The edge's metrics; every label comes from a bounded set."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Histogram
+
+from mesh.metrics import Counts
+
+_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class WebhookMetrics:
+    """Rate, outcome and duration of webhooks, and which key verified them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register with `registry`."""
+        self.registry = registry
+        self._outcomes = Counts("webhooks", "Webhooks answered.", ("source", "outcome", "status"), registry)
+        self._keys = Counts("webhook_key_uses", "Webhooks verified, by key id.", ("source", "key_id"), registry)
+        self._seconds = Histogram("webhook_duration_seconds", "Time to answer.", buckets=_SECONDS, registry=registry)
+
+    def answered(self, source: str, outcome: str, status: int, duration_s: float) -> None:
+        """Count one answer."""
+        self._outcomes.add(source, outcome, str(status))
+        self._seconds.observe(duration_s)
+
+    def key_used(self, source: str, key_id: str) -> None:
+        """Count one verification."""
+        self._keys.add(source, key_id)

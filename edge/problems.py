@@ -1,0 +1,93 @@
+"""Errors on HTTP: RFC 9457 problem+json with a stable reason, and the one table from reasons to status codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from mesh.errors import Fault, Kind
+
+_TITLES: Final = {
+    401: "API key missing or not valid",
+    403: "Not believed",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "Outside the replay window",
+    409: "Contradicts what is recorded",
+    413: "Body too large",
+    415: "Encoding not accepted",
+    422: "Fields are wrong",
+    429: "Too many requests",
+    500: "A bug on our side",
+    503: "Not durable; send it again",
+}
+_STATUS_BY_KIND: Final = {
+    Kind.INVALID: 422,
+    Kind.OUT_OF_RANGE: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+}
+_STATUS_BY_REASON: Final = {
+    "SIGNATURE_INVALID": 403,
+    "TIMESTAMP_OUTSIDE_WINDOW": 408,
+    "BODY_TIMEOUT": 408,
+    "SOURCE_UNKNOWN": 404,
+    "TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA": 415,
+}
+
+
+def status_of(fault: Fault) -> int:
+    """Return a fault's HTTP status; whatever is not the sender's doing is 503: try again."""
+    return _STATUS_BY_REASON.get(fault.reason) or _STATUS_BY_KIND.get(fault.kind, 503)
+
+
+def problem(  # noqa: PLR0913 - the members of RFC 9457
+    status: int,
+    reason: str,
+    detail: str,
+    *,
+    request_id: str,
+    trace_id: str,
+    errors: Sequence[tuple[str, str]] = (),
+    extra: dict[str, Any] | None = None,
+    retry_after_s: int | None = None,
+) -> web.Response:
+    """Return a problem+json answer; `errors` are (field, description) pairs."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+        "request_id": request_id,
+        "trace_id": trace_id,
+    }
+    if errors:
+        body["errors"] = [{"field": field, "description": text} for field, text in errors]
+    if extra:
+        body.update(extra)
+    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    return web.Response(status=status, body=orjson.dumps(body), headers=headers)
+
+
+def of_fault(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
+    """Return the answer to a fault."""
+    status = status_of(fault)
+    retry_after_s = max(1, round(fault.retry_after_s or 1)) if status in (429, 503) else None
+    return problem(
+        status,
+        fault.reason,
+        fault.message,
+        request_id=request_id,
+        trace_id=trace_id,
+        errors=[(wrong.field, wrong.description) for wrong in fault.fields],
+        retry_after_s=retry_after_s,
+    )

@@ -1,0 +1,133 @@
+"""The edge's settings."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from mesh.settings import Address, MeshSettings
+
+_SECRET_CHARACTERS_MIN = 32
+
+
+class EdgeSettings(MeshSettings):
+    """What the edge reads from its environment."""
+
+    bind: Address = Field(
+        default="127.0.0.1:8080", validation_alias="EDGE_BIND", description="Where webhooks and reads are served, host:port."
+    )
+    admin_bind: Address = Field(
+        default="127.0.0.1:8081",
+        validation_alias="EDGE_ADMIN_BIND",
+        description="Where /livez, /readyz and /metrics are served, host:port; keep it inside.",
+    )
+    ingest_target: str = Field(
+        default="127.0.0.1:50051",
+        validation_alias="EDGE_INGEST_TARGET",
+        description="Ingest: host:port, or dns:///name:port for every replica behind a headless name.",
+    )
+    ledger_target: str = Field(
+        default="127.0.0.1:50052", validation_alias="EDGE_LEDGER_TARGET", description="The ledger, for reads."
+    )
+    insight_target: str = Field(
+        default="127.0.0.1:50053", validation_alias="EDGE_INSIGHT_TARGET", description="Insight, for reports."
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        validation_alias="EDGE_WORKERS",
+        description="Worker processes sharing one listening socket. In Kubernetes keep 1 and add replicas.",
+    )
+    hmac_secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="HMAC_SECRET_KEY",
+        description="Secrets of the source `autopay`, comma-separated while one replaces another. Empty: the source is off.",
+    )
+    api_keys: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="EDGE_API_KEYS",
+        description="API keys for reads, comma-separated, each `id.secret` with at least 22 characters of secret.",
+    )
+    monitoring_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias="MONITORING_API_KEY", description="Key for the monitoring pages."
+    )
+    webhook_age_s_max: int = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        validation_alias="MAX_WEBHOOK_AGE_SECONDS",
+        description="The replay window: how old a signed timestamp may be, in seconds.",
+    )
+    webhook_skew_s_max: int = Field(
+        default=5,
+        ge=0,
+        le=300,
+        validation_alias="EDGE_FUTURE_SKEW_S",
+        description="How far ahead of our clock a signed timestamp may be, in seconds.",
+    )
+    in_body_signatures: bool = Field(
+        default=True,
+        validation_alias="EDGE_IN_BODY_SIGNATURES",
+        description="Accept the native form signed inside the body, which parses before it verifies. Production must "
+        "switch it off.",
+    )
+    body_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=120,
+        validation_alias="EDGE_BODY_TIMEOUT_S",
+        description="Seconds a request's body may take to arrive.",
+    )
+    unverified_bytes_max: int = Field(
+        default=33_554_432,
+        ge=262_144,
+        validation_alias="EDGE_UNVERIFIED_BYTES_MAX",
+        description="Bytes of bodies that may be arriving, not yet verified, at once; over it answers are 503.",
+    )
+    queue_bytes_max: int = Field(
+        default=67_108_864,
+        ge=1_048_576,
+        validation_alias="EDGE_QUEUE_BYTES_MAX",
+        description="Bytes of verified deliveries that may wait for an answer at once; over it answers are 503.",
+    )
+    inflight_max: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        validation_alias="EDGE_INFLIGHT_MAX",
+        description="Batches out to ingest at once. More of them are smaller and cost more each.",
+    )
+    wait_s_max: float = Field(
+        default=1.8,
+        gt=0,
+        le=60,
+        validation_alias="EDGE_WAIT_S_MAX",
+        description="Seconds a verified delivery may wait for a durable answer before 503.",
+    )
+    attempt_s_max: float = Field(
+        default=1.5,
+        gt=0,
+        le=60,
+        validation_alias="EDGE_ATTEMPT_S_MAX",
+        description="Deadline in seconds of one call to ingest: the budget of that hop.",
+    )
+
+    @model_validator(mode="after")
+    def _check_production(self) -> Self:
+        if not self.production:
+            return self
+        if self.in_body_signatures:
+            message = "EDGE_IN_BODY_SIGNATURES must be false in production: that form parses before it verifies"
+            raise ValueError(message)
+        short = [each for each in split(self.hmac_secret_key) if len(each) < _SECRET_CHARACTERS_MIN]
+        if short:
+            message = f"HMAC_SECRET_KEY must have at least {_SECRET_CHARACTERS_MIN} characters in production"
+            raise ValueError(message)
+        return self
+
+
+def split(value: SecretStr) -> list[str]:
+    """Return the non-empty parts of a comma-separated secret setting."""
+    return [part.strip() for part in value.get_secret_value().split(",") if part.strip()]

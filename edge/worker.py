@@ -1,0 +1,150 @@
+"""One edge worker: everything constructed, served on inherited or own sockets, drained on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from edge import admin, sources
+from edge.adapters import ingest_client, ledger_client
+from edge.api_keys import ApiKeys
+from edge.bodies import BODY_BYTES_MAX, BodyReader
+from edge.metrics import WebhookMetrics
+from edge.model import Answer, Delivery
+from edge.problems import problem
+from edge.reads import Reads
+from edge.settings import EdgeSettings, split
+from edge.sources import Source
+from edge.webhooks import RequestIds, Webhooks
+from mesh import logs, tracing
+from mesh.batching import Batcher, BatchLimits
+from mesh.channel import open_channel
+from mesh.lifecycle import stop_on_signal
+from mesh.metrics import BatchMetrics
+
+_BACKLOG: Final = 4_096
+_KEEPALIVE_S: Final = 75
+# Native paths of the product's specification, both the same handler, and the general form.
+_AUTOPAY_PATHS: Final = ("/webhooks/payments", "/webhook/payment", "/webhooks/autopay")
+
+
+def build(
+    settings: EdgeSettings,
+    configured: Mapping[str, Source],
+    webhooks: Webhooks,
+    reads: Reads,
+    ids: RequestIds,
+) -> web.Application:
+    """Return the public application."""
+    app = web.Application(client_max_size=BODY_BYTES_MAX)
+
+    async def unknown_source(request: web.Request) -> web.Response:
+        del request
+        detail = "No such source is configured here, or it has no active secret."
+        return problem(404, "SOURCE_UNKNOWN", detail, request_id=ids.next(), trace_id="")
+
+    autopay = configured.get("autopay")
+    handler = webhooks.handler(autopay) if autopay is not None else unknown_source
+    for path in _AUTOPAY_PATHS:
+        app.router.add_post(path, handler)
+    app.router.add_post("/webhooks/{source}", unknown_source)
+    app.add_routes(reads.routes())
+    del settings
+    return app
+
+
+async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: socket.socket) -> None:
+    """Serve on two listening sockets until told to stop."""
+    log = logs.configure("edge", settings.log_level)
+    traces = tracing.configure("edge")
+    registry = CollectorRegistry()
+    configured = sources.load(settings)
+    if not configured:
+        log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
+    ids = RequestIds()
+    stop = stop_on_signal()
+    async with AsyncExitStack() as stack:
+        ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE)
+        ledger = open_channel(settings.ledger_target, service=ledger_client.SERVICE)
+        stack.push_async_callback(ingest.close)
+        stack.push_async_callback(ledger.close)
+        batcher: Batcher[Delivery, Answer] = Batcher(
+            ingest_client.GrpcIngest(ingest).ingest,
+            BatchLimits(
+                inflight_max=settings.inflight_max,
+                queue_bytes_max=settings.queue_bytes_max,
+                wait_s_max=settings.wait_s_max,
+                attempt_s_max=settings.attempt_s_max,
+                retry=True,
+            ),
+            name="the mesh",
+            observer=BatchMetrics(registry),
+        )
+        webhooks = Webhooks(
+            bodies=BodyReader(
+                timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max
+            ),
+            batcher=batcher,
+            ids=ids,
+            tracing=traces,
+            metrics=WebhookMetrics(registry),
+            log=log,
+        )
+        reads = Reads(
+            ledger_client.GrpcLedger(ledger),
+            sources=list(configured),
+            keys=ApiKeys(split(settings.api_keys)),
+            ids=ids,
+            tracing=traces,
+        )
+        readiness = admin.Readiness()
+        app = build(settings, configured, webhooks, reads, ids)
+        runner = await _run(app, public, stack, settings.drain_grace_s)
+        await _run(admin.build(readiness, registry), admin_socket, stack, 0)
+        readiness.ready = True
+        log.info("listening", address=_address(public), admin=_address(admin_socket))
+        await stop.wait()
+        readiness.ready = False
+        await _drain(runner, batcher, settings, log)
+    traces.shutdown()
+    log.info("stopped")
+
+
+async def _run(app: web.Application, listening: socket.socket, stack: AsyncExitStack, grace_s: float) -> web.AppRunner:
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=_KEEPALIVE_S,
+        shutdown_timeout=grace_s,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+    return runner
+
+
+async def _drain(
+    runner: web.AppRunner,
+    batcher: Batcher[Delivery, Answer],
+    settings: EdgeSettings,
+    log: structlog.typing.FilteringBoundLogger,
+) -> None:
+    """Say not ready, give load balancers time to notice, stop accepting, finish what is here."""
+    log.info("draining")
+    await asyncio.sleep(settings.drain_notice_s)
+    for site in list(runner.sites):
+        await site.stop()
+    await batcher.close(grace_s=settings.drain_grace_s)
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{host}:{port}"
