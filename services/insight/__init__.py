@@ -1,0 +1,1 @@
+"""Risk scores with reasons, and the learning behind them: advisory throughout."""

@@ -1,0 +1,121 @@
+"""Starts insight: the one place where its parts are made and joined."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from contextlib import suppress
+
+from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
+from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from prometheus_client import CollectorRegistry, start_http_server
+from structlog.typing import FilteringBoundLogger
+
+from mesh import logs, tracing
+from mesh.channel import open_channel
+from mesh.lifecycle import run, stop_on_signal
+from mesh.metrics import RpcMetrics
+from mesh.server import Server
+from services.insight.adapters.ledger_feed import LedgerFeed
+from services.insight.adapters.mongo import connect, database_of
+from services.insight.adapters.mongo_lease import MongoLease
+from services.insight.adapters.mongo_profiles import MongoProfiles
+from services.insight.cache import CacheLimits, ProfileCache
+from services.insight.learning import Learner, LearningLimits
+from services.insight.metrics import InsightMetrics
+from services.insight.saving import Saver
+from services.insight.scoring import Scorer
+from services.insight.servicer import InsightServicer
+from services.insight.settings import InsightSettings
+
+_NAME = insight_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
+_LEDGER = ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name
+_IDLE_S = 15.0
+
+
+async def serve(settings: InsightSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the calls that are here and save what was learnt.
+
+    Raises:
+        OSError: an address can't be bound.
+        ValueError: MONGO_URL is not a MongoDB URL.
+    """
+    stop = stop_on_signal()
+    log = logs.configure("insight", settings.log_level)
+    traces = tracing.configure("insight")
+    registry = CollectorRegistry()
+    metrics = InsightMetrics(registry)
+
+    mongo = connect(settings.mongo_url, pool_min=settings.mongo_pool_min, pool_max=settings.mongo_pool_max)
+    database = database_of(mongo, settings.mongo_url)
+    store = MongoProfiles(database)
+    profiles = ProfileCache(
+        store,
+        CacheLimits(
+            profiles_max=settings.profiles_max,
+            ttl_s=settings.profile_ttl_s,
+            load_s_max=settings.load_budget_s,
+        ),
+        clock=time.monotonic,
+        log=log,
+    )
+    saver = Saver(
+        lease=MongoLease(database, owner=uuid.uuid4().hex, lease_s=settings.lease_s),
+        store=store,
+        profiles=profiles,
+        lease_s=settings.lease_s,
+        idle_s=_IDLE_S,
+        clock=time.monotonic,
+        log=log,
+    )
+    channel = open_channel(settings.ledger_target, service=_LEDGER)
+    learner = Learner(
+        feed=LedgerFeed(ledger_pb2_grpc.LedgerServiceStub(channel), log=log),
+        saver=saver,
+        profiles=profiles,
+        limits=LearningLimits(flush_s=settings.flush_s, acquire_s=settings.lease_s / 3),
+        log=log,
+        observer=metrics,
+    )
+    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry))
+    insight_pb2_grpc.add_InsightServiceServicer_to_server(
+        InsightServicer(Scorer(profiles), tracing=traces, observer=metrics), server.raw
+    )
+    await _listen(server, settings, registry, log)
+    learning = asyncio.create_task(learner.run())
+    await stop.wait()
+    log.info("stopping")
+    learning.cancel()
+    with suppress(asyncio.CancelledError):
+        await learning
+    await asyncio.gather(
+        server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s),
+        learner.close(grace_s=settings.drain_grace_s),
+    )
+    await profiles.close()
+    await channel.close()
+    mongo.close()
+    traces.shutdown()
+
+
+async def _listen(
+    server: Server, settings: InsightSettings, registry: CollectorRegistry, log: FilteringBoundLogger
+) -> None:
+    if settings.metrics_bind is not None:
+        host, _, port = settings.metrics_bind.rpartition(":")
+        start_http_server(int(port), host, registry)
+    # Healthy at once: what MongoDB or the ledger can't tell now only makes scores plainer.
+    port_bound = await server.start(settings.bind)
+    await server.set_healthy(healthy=True)
+    log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port_bound}", pid=os.getpid())
+
+
+def main() -> None:
+    """Run insight as its environment says."""
+    run("insight", lambda: serve(InsightSettings.load()))
+
+
+if __name__ == "__main__":
+    main()

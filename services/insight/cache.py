@@ -1,0 +1,162 @@
+"""The profiles in memory: bounded, loaded a batch at a time, shared by scoring and learning."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from mesh.logs import error_fields
+from services.insight.ports import Clock, ProfileStore, StoreDown
+from services.insight.profile import Profile
+
+# After a failed load, scoring goes by what is in memory for so long before it asks again.
+_PAUSE_S: Final = 1.0
+# Loads that a slow store may have running at once; over it, scoring goes by what is in memory.
+_LOADS_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheLimits:
+    """The bounds of the cache.
+
+    Attributes:
+        profiles_max: the most profiles in memory, remembered absences among them.
+        ttl_s: how old a profile may be where another replica learns.
+        load_s_max: the longest that scoring waits for profiles to be loaded.
+    """
+
+    profiles_max: int = 200_000
+    ttl_s: float = 2.0
+    load_s_max: float = 0.015
+
+
+class ProfileCache:
+    """Profiles by key. An account that is known to have none has an empty one.
+
+    While this replica learns, the copies here are the truth: they don't age, `dirty` holds those that the
+    store hasn't got yet, and no load overwrites one. A key is loaded by one query at a time, so that a slow
+    answer can't bring an older copy back after the newer one was saved and evicted.
+    """
+
+    def __init__(
+        self, store: ProfileStore, limits: CacheLimits, *, clock: Clock, log: FilteringBoundLogger
+    ) -> None:
+        """Load from `store` what is asked for."""
+        self.dirty: dict[str, Profile] = {}
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._log = log
+        self._profiles: OrderedDict[str, Profile] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[StoreDown | None]] = {}
+        self._tasks: set[asyncio.Task[StoreDown | None]] = set()
+        self._learning = False
+        self._era = 0
+        self._asks_again_at_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._profiles)
+
+    def get(self, key: str) -> Profile | None:
+        """Return the profile if it is in memory, however old."""
+        return self._profiles.get(key)
+
+    def reset(self, *, learning: bool) -> None:
+        """Forget everything, and from now on be or not be where learning happens."""
+        self._era += 1
+        self._learning = learning
+        self._profiles.clear()
+        self._loading.clear()
+        self.dirty.clear()
+
+    async def refresh(self, keys: Iterable[str]) -> None:
+        """Have the profiles in memory as far as that works within the time scoring has; never fails."""
+        missing = self._missing(keys)
+        if not missing or self._clock() < self._asks_again_at_s:
+            return
+        tasks = self._load(missing, tasks_max=_LOADS_MAX)
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._limits.load_s_max)
+
+    async def require(self, keys: Iterable[str]) -> None:
+        """Have the profiles in memory.
+
+        Raises:
+            StoreDown: they can't be loaded now.
+        """
+        while missing := self._missing(keys):
+            for task in self._load(missing, tasks_max=None):
+                # A load outlives who waits for it: others may be waiting too.
+                if failed := await asyncio.shield(task):
+                    raise failed
+
+    async def close(self) -> None:
+        """Give up loads that are still running."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _missing(self, keys: Iterable[str]) -> list[str]:
+        """Return the keys without a usable profile, and note that the others were used."""
+        profiles, used = self._profiles, self._profiles.move_to_end
+        fresh_from_s = 0.0 if self._learning else self._clock() - self._limits.ttl_s
+        missing = []
+        for key in keys:
+            profile = profiles.get(key)
+            if profile is None or profile.fetched_s < fresh_from_s:
+                missing.append(key)
+            else:
+                used(key)
+        return missing
+
+    def _load(self, keys: Sequence[str], *, tasks_max: int | None) -> set[asyncio.Task[StoreDown | None]]:
+        """Load what isn't being loaded; return the loads that bring the keys."""
+        loading = self._loading
+        tasks = {loading[key] for key in keys if key in loading}
+        wanted = list(dict.fromkeys(key for key in keys if key not in loading))
+        if wanted and (tasks_max is None or len(self._tasks) < tasks_max):
+            task = asyncio.ensure_future(self._fetch(wanted, self._era))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            loading.update(dict.fromkeys(wanted, task))
+            tasks.add(task)
+        return tasks
+
+    async def _fetch(self, keys: Sequence[str], era: int) -> StoreDown | None:
+        try:
+            states = await self._store.load(keys)
+        except StoreDown as down:
+            if self._clock() >= self._asks_again_at_s:
+                self._log.warning("profiles_unreadable", **error_fields(down))
+            self._asks_again_at_s = self._clock() + _PAUSE_S
+            return down
+        finally:
+            if era == self._era:
+                for key in keys:
+                    self._loading.pop(key, None)
+        if era == self._era:
+            now = self._clock()
+            for key in keys:
+                self._profiles[key] = Profile(states.get(key), fetched_s=now)
+                self._profiles.move_to_end(key)
+            self._evict()
+        return None
+
+    def _evict(self) -> None:
+        """Drop what was used longest ago; what the store hasn't got yet stays."""
+        profiles, dirty = self._profiles, self.dirty
+        surplus = len(profiles) - self._limits.profiles_max
+        # Each key is looked at once: were all of them dirty, the bound would give way, not the learning.
+        for _ in range(len(profiles) if surplus > 0 else 0):
+            key, profile = profiles.popitem(last=False)
+            if key in dirty:
+                profiles[key] = profile
+                continue
+            surplus -= 1
+            if surplus <= 0:
+                return

@@ -1,0 +1,196 @@
+"""Learning: one replica follows the ledger's feed and teaches each profile every new payment exactly once.
+
+Profiles are absolute values that carry the ordinal of the last change in them; the position in the feed is
+stored after the profiles it covers. So a crash between the two, or in the middle of either, only means that
+changes are read again whose ordinal says they are known already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from mesh.errors import Fault, Kind
+from mesh.logs import error_fields
+from services.insight.cache import ProfileCache
+from services.insight.magnitude import log_amount
+from services.insight.model import Change, Page, Payment, Position
+from services.insight.pause import pause
+from services.insight.ports import Feed, StoreDown
+from services.insight.saving import LeaseLost, Saver
+from services.insight.scoring import population_key, sender_key
+
+# A stretch of the feed that begins without a token begins above every ordinal given before: what comes then
+# is new, even if the last process ended before it had stored a token.
+_ERA: Final = 1 << 40
+# So many changes are taken in before scoring gets a turn of the loop.
+_SLICE: Final = 256
+_PAUSE_AFTER_BUG_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningLimits:
+    """The bounds of learning.
+
+    Attributes:
+        flush_s: how often changed profiles are saved.
+        dirty_max: the most changed profiles in memory before reading waits for them to be saved.
+        acquire_s: the longest that a replica without the lease waits before it asks again.
+    """
+
+    flush_s: float = 2.0
+    dirty_max: int = 5_000
+    acquire_s: float = 5.0
+
+
+class Observer(Protocol):
+    """Is told of what was learnt, for metrics."""
+
+    def learnt(self, *, changes: int, newest_at_ms: int) -> None:
+        """So many changes were taken in, the newest payment recorded at this time (0 where there is none)."""
+
+    def leading(self, *, holds: bool) -> None:
+        """This replica has, or hasn't any more, the lease."""
+
+
+class Learner:
+    """Learns while it holds the lease, waits for it while another replica does."""
+
+    def __init__(
+        self,
+        *,
+        feed: Feed,
+        saver: Saver,
+        profiles: ProfileCache,
+        limits: LearningLimits,
+        log: FilteringBoundLogger,
+        observer: Observer,
+    ) -> None:
+        """Teach `profiles` what `feed` tells."""
+        self._feed = feed
+        self._saver = saver
+        self._profiles = profiles
+        self._limits = limits
+        self._log = log
+        self._observer = observer
+        self._position = Position(token="", sequence=0)
+
+    async def run(self) -> None:
+        """Learn until cancelled; then `close` saves what is left."""
+        while True:
+            position = await self._saver.patiently(self._saver.take)
+            if position is None:
+                await pause(self._limits.acquire_s)
+                continue
+            self._begin(position)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._saver.keep())
+                    tasks.create_task(self._keep_flushing())
+                    tasks.create_task(self._learn())
+            except* LeaseLost:
+                self._log.warning("learning_lease_lost")
+            except* Exception as bugs:  # noqa: BLE001 - scoring goes on without learning, and the log says so
+                self._log.error("learning_failed", traceback="".join(traceback.format_exception(bugs)))
+                await asyncio.sleep(_PAUSE_AFTER_BUG_S)
+            self._end()
+
+    async def close(self, *, grace_s: float) -> None:
+        """Save what is left and let another replica go on; call after `run` was cancelled."""
+        if not self._saver.holds:
+            return
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._flush()
+                await self._saver.give_back()
+        except (TimeoutError, StoreDown, LeaseLost) as error:
+            # What wasn't saved is read again by the next holder, from the position stored last.
+            self._log.warning("learning_not_flushed", **error_fields(error))
+        self._end()
+
+    def _begin(self, position: Position) -> None:
+        # Copies in memory may be older than what the last holder saved.
+        self._profiles.reset(learning=True)
+        self._position = position
+        self._observer.leading(holds=True)
+        self._log.info("learning", resumes=bool(position.token), sequence=position.sequence)
+
+    def _end(self) -> None:
+        self._saver.forget()
+        self._profiles.reset(learning=False)
+        self._observer.leading(holds=False)
+
+    async def _flush(self) -> None:
+        await self._saver.flush(lambda: self._position)
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.flush_s)
+            await self._saver.patiently(self._flush)
+
+    async def _learn(self) -> None:
+        while True:
+            if not self._position.token:
+                await self._begin_era()
+            try:
+                async with aclosing(self._feed.follow(self._position.token)) as pages:
+                    async for page in pages:
+                        await self._take_in(page)
+            except Fault as fault:
+                if fault.kind not in {Kind.OUT_OF_RANGE, Kind.INVALID}:
+                    raise
+                self._log.warning(
+                    "feed_gap", reason=fault.reason, consequence="payments in between teach nothing"
+                )
+                self._position = Position(token="", sequence=self._position.sequence)
+
+    async def _begin_era(self) -> None:
+        era = self._position.sequence // _ERA + 1
+        self._position = Position(token="", sequence=era * _ERA)
+        # Stored before anything of it is learnt.
+        await self._saver.patiently(self._flush)
+
+    async def _take_in(self, page: Page) -> None:
+        sequence = self._position.sequence
+        for start in range(0, len(page.changes), _SLICE):
+            changes = page.changes[start : start + _SLICE]
+            await self._saver.patiently(partial(self._profiles.require, tuple(_keys(changes))))
+            newest_at_ms = 0
+            for change in changes:
+                sequence += 1
+                if change.created and change.payment is not None:
+                    newest_at_ms = change.payment.at_ms
+                    self._teach(change.payment, sequence)
+            self._observer.learnt(changes=len(changes), newest_at_ms=newest_at_ms)
+            if len(self._profiles.dirty) >= self._limits.dirty_max:
+                await self._saver.patiently(self._flush)
+        # Only now: a position stored in the middle of a page would pair its ordinal with an earlier token.
+        self._position = Position(token=page.token, sequence=sequence)
+
+    def _teach(self, payment: Payment, sequence: int) -> None:
+        at_s = payment.at_ms / 1000.0
+        size = log_amount(payment.minor_units, payment.currency)
+        for key in _keys_of(payment):
+            profile = self._profiles.get(key)
+            if profile is not None and profile.sequence < sequence:
+                profile.learn(at_s, size)
+                profile.sequence = sequence
+                self._profiles.dirty[key] = profile
+
+
+def _keys_of(payment: Payment) -> tuple[str, ...]:
+    population = population_key(payment.source)
+    return (sender_key(payment), population) if payment.sender else (population,)
+
+
+def _keys(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes:
+        if change.created and change.payment is not None:
+            yield from _keys_of(change.payment)

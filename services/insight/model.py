@@ -1,0 +1,96 @@
+"""Insight's own words: the payment to rate, the risk it carries, and what the ledger's feed tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """A score in words; numbers of autopay.type.v1.RiskLevel."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What the detector sees of one payment event.
+
+    Attributes:
+        source: the namespace of the accounts.
+        sender: the paying account, empty where unknown.
+        minor_units: the exact amount, 0 where the event carries none.
+        currency: the ISO 4217 code, empty without an amount.
+        at_ms: when it was received or recorded, by our clocks, milliseconds since the Unix epoch.
+    """
+
+    source: str
+    sender: str
+    minor_units: int
+    currency: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One ground for a score; the sentence holds figures, never an account or other personal value.
+
+    Attributes:
+        code: stable, for machines.
+        sentence: one sentence for a person.
+        contribution: how much it added to the score, 0 to 1.
+        evidence: the figures behind the sentence.
+    """
+
+    code: str
+    sentence: str
+    contribution: float
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """A score from 0 to 1, its level, and the reasons with the weightiest first."""
+
+    score: float
+    level: Level
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of one payment in the ledger's feed.
+
+    Attributes:
+        created: whether it opened the payment.
+        payment: what its first event states, None where that is no payment (a refund, a dispute).
+    """
+
+    created: bool
+    payment: Payment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Consecutive changes of the feed, and the token that resumes after them; a heartbeat has no changes."""
+
+    changes: Sequence[Change]
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far the feed has been learnt.
+
+    Attributes:
+        token: resumes the feed after the last change counted, empty where there is none.
+        sequence: the ordinal of that change. It follows from the feed alone: a change read again after a
+            crash gets the number it had, so that a profile knows which changes it already contains.
+    """
+
+    token: str
+    sequence: int

@@ -1,0 +1,83 @@
+"""Insight's settings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mesh.settings import Address, MeshSettings
+
+
+class InsightSettings(MeshSettings):
+    """What insight reads from its environment."""
+
+    bind: Address = Field(
+        default="127.0.0.1:50053",
+        validation_alias="INSIGHT_BIND",
+        description="Where insight's gRPC listens, host:port.",
+    )
+    metrics_bind: Address | None = Field(
+        default=None,
+        validation_alias="INSIGHT_METRICS_BIND",
+        description="Where insight serves /metrics, host:port; unset is off.",
+    )
+    ledger_target: str = Field(
+        default="127.0.0.1:50052",
+        min_length=1,
+        validation_alias="INSIGHT_LEDGER_TARGET",
+        description="The ledger whose feed insight learns from: host:port, or dns:///name:port for many.",
+    )
+    mongo_url: str = Field(
+        default="mongodb://127.0.0.1:27017/autopay",
+        validation_alias="MONGO_URL",
+        description="MongoDB replica set or mongos, with the database in the path. Write concern and journal are "
+        "pinned to majority whatever it says.",
+    )
+    mongo_pool_min: int = Field(
+        default=2,
+        ge=0,
+        le=1_000,
+        validation_alias="MONGO_MIN_POOL_SIZE",
+        description="Connections kept open per client.",
+    )
+    mongo_pool_max: int = Field(
+        default=10,
+        ge=1,
+        le=1_000,
+        validation_alias="MONGO_MAX_POOL_SIZE",
+        description="The most connections per client.",
+    )
+    profiles_max: int = Field(
+        default=200_000,
+        ge=20_000,
+        le=10_000_000,
+        validation_alias="INSIGHT_PROFILES_MAX",
+        description="The most account profiles in memory, under 1 KiB each.",
+    )
+    profile_ttl_s: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        validation_alias="INSIGHT_PROFILE_TTL_S",
+        description="Seconds after which a replica that does not learn reads a profile again.",
+    )
+    load_budget_s: float = Field(
+        default=0.015,
+        gt=0,
+        le=1,
+        validation_alias="INSIGHT_LOAD_BUDGET_S",
+        description="The most seconds scoring waits for profiles; then it goes by what is in memory.",
+    )
+    flush_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        validation_alias="INSIGHT_FLUSH_S",
+        description="Seconds between savings of changed profiles.",
+    )
+    lease_s: float = Field(
+        default=15.0,
+        ge=3,
+        le=300,
+        validation_alias="INSIGHT_LEASE_S",
+        description="Seconds after which another replica learns if the one that did falls silent.",
+    )
