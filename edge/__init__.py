@@ -1,1 +1,1 @@
-"""The HTTP edge: exact bytes in, signature and replay window checked, forwarded in batches, answered only when durable."""
+"""The HTTP edge: exact bytes in, signature and replay window checked, forwarded in batches, answered when durable."""

@@ -28,8 +28,8 @@ def main() -> None:
         supervise(settings.workers, public, admin, grace_s=settings.drain_notice_s + settings.drain_grace_s + 1)
         return
     # Only a worker imports grpc; the supervisor must not have it loaded when it spawns.
-    from edge.worker import serve
-    from mesh.lifecycle import run
+    from edge.worker import serve  # noqa: PLC0415
+    from mesh.lifecycle import run  # noqa: PLC0415
 
     run("edge", lambda: serve(settings, public, admin))
 
@@ -45,13 +45,13 @@ def _listen(address: str) -> socket.socket:
         message = f"can't listen on {address}: {error.strerror}; choose another EDGE_BIND or EDGE_ADMIN_BIND"
         raise OSError(message) from error
     listening.listen(_BACKLOG)
-    listening.setblocking(False)
+    listening.setblocking(False)  # noqa: FBT003 - the name says it
     return listening
 
 
 def _inherited(variable: str) -> socket.socket:
     listening = socket.socket(fileno=int(os.environ[variable]))
-    listening.setblocking(False)
+    listening.setblocking(False)  # noqa: FBT003 - the name says it
     return listening
 
 

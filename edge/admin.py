@@ -6,10 +6,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+_OPENMETRICS = {"Content-Type": CONTENT_TYPE_LATEST}
+
 
 class Readiness:
-    """Whether this process may get traffic: true from start to drain. Never depends on what is behind it, so that a
-    database fail-over means 503 for a few seconds and not a service without endpoints.
+    """Whether this process may get traffic: true from start to drain.
+
+    Never depends on what is behind it, so that a database fail-over means 503 for a few seconds and not a service
+    without endpoints.
     """
 
     def __init__(self) -> None:
@@ -30,7 +34,7 @@ def build(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
 
     async def metrics(request: web.Request) -> web.Response:
         del request
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=generate_latest(registry), headers=_OPENMETRICS)  # type: ignore[no-untyped-call]
 
     app = web.Application()
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])

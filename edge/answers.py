@@ -16,7 +16,9 @@ _STATUS_WORDS: Final = {
     Outcome.STALE: "stale",
     Outcome.DUPLICATE: "already_processed",
 }
-_ACKNOWLEDGED: Final = frozenset({Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING})
+_ACKNOWLEDGED: Final = frozenset(
+    {Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING}
+)
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
@@ -27,14 +29,19 @@ def native(answer: Answer, *, source: str, request_id: str, trace_id: str) -> tu
     if answer.disposition is Disposition.CONFLICT and answer.durable:
         fields = ", ".join(sorted({event.conflict_field for event in answer.events if event.conflict_field}))
         detail = f"This contradicts what is recorded for the payment ({fields}); it is kept for a person to look at."
-        response = problem(409, "CONFLICT", detail, request_id=request_id, trace_id=trace_id, extra={"conflict_field": fields})
+        response = problem(
+            409,
+            "CONFLICT",
+            detail,
+            request_id=request_id,
+            trace_id=trace_id,
+            extra={"conflict_field": fields},
+        )
         return response, "conflict"
     if answer.disposition is Disposition.UNPROCESSABLE:
         fields = ", ".join(field for field, _ in answer.errors)
         detail = f"Nothing was stored. Put right: {fields}."
-        response = problem(
-            422, "INVALID_FIELD", detail, request_id=request_id, trace_id=trace_id, errors=answer.errors
-        )
+        response = problem(422, "INVALID_FIELD", detail, request_id=request_id, trace_id=trace_id, errors=answer.errors)
         return response, "invalid"
     return not_durable(answer.reason, request_id, trace_id), "not_durable"
 

@@ -28,7 +28,9 @@ class ApiKeys:
         for key in keys:
             key_id, dot, secret = key.partition(".")
             if not key_id or not dot or len(secret) < _SECRET_CHARACTERS_MIN:
-                message = f"EDGE_API_KEYS: each key must be id.secret with {_SECRET_CHARACTERS_MIN} characters of secret"
+                message = (
+                    f"EDGE_API_KEYS: each key must be id.secret with {_SECRET_CHARACTERS_MIN} characters of secret"
+                )
                 raise ValueError(message)
             self._digests[key_id] = hashlib.sha256(secret.encode()).digest()
 

@@ -47,7 +47,7 @@ def status_of(fault: Fault) -> int:
     return _STATUS_BY_REASON.get(fault.reason) or _STATUS_BY_KIND.get(fault.kind, 503)
 
 
-def problem(  # noqa: PLR0913 - the members of RFC 9457
+def problem(
     status: int,
     reason: str,
     detail: str,

@@ -19,7 +19,11 @@ from mesh.tracing import Tracing
 _READ_BUDGET_S: Final = 2.0
 _tx_id = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII).fullmatch
 _source = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII).fullmatch
-_JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_JSON: Final = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 Read = Callable[[web.Request], Awaitable[bytes]]
 

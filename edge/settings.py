@@ -15,7 +15,9 @@ class EdgeSettings(MeshSettings):
     """What the edge reads from its environment."""
 
     bind: Address = Field(
-        default="127.0.0.1:8080", validation_alias="EDGE_BIND", description="Where webhooks and reads are served, host:port."
+        default="127.0.0.1:8080",
+        validation_alias="EDGE_BIND",
+        description="Where webhooks and reads are served, host:port.",
     )
     admin_bind: Address = Field(
         default="127.0.0.1:8081",
@@ -43,7 +45,7 @@ class EdgeSettings(MeshSettings):
     hmac_secret_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="HMAC_SECRET_KEY",
-        description="Secrets of the source `autopay`, comma-separated while one replaces another. Empty: the source is off.",
+        description="Secrets of the source `autopay`, comma-separated while one replaces another; none: it is off.",
     )
     api_keys: SecretStr = Field(
         default=SecretStr(""),
@@ -51,7 +53,9 @@ class EdgeSettings(MeshSettings):
         description="API keys for reads, comma-separated, each `id.secret` with at least 22 characters of secret.",
     )
     monitoring_key: SecretStr = Field(
-        default=SecretStr(""), validation_alias="MONITORING_API_KEY", description="Key for the monitoring pages."
+        default=SecretStr(""),
+        validation_alias="MONITORING_API_KEY",
+        description="Key for the monitoring pages.",
     )
     webhook_age_s_max: int = Field(
         default=300,

@@ -36,7 +36,9 @@ class _Worker:
         """Start the worker, or start it again after a pause when it died."""
         if self.process is not None and self.process.poll() is not None:
             pause_s = _RESTART_PAUSE_S[min(self._deaths, len(_RESTART_PAUSE_S) - 1)]
-            sys.stderr.write(f"edge: worker {self.process.pid} ended with {self.process.returncode}, again in {pause_s} s\n")
+            sys.stderr.write(
+                f"edge: worker {self.process.pid} ended with {self.process.returncode}, again in {pause_s} s\n"
+            )
             self._deaths = 0 if now - self._started_at > _SETTLED_S else self._deaths + 1
             self._restart_at = now + pause_s
             self.process = None

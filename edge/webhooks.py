@@ -77,7 +77,10 @@ class Webhooks:
             except Fault as fault:
                 response = of_fault(fault, request_id=request_id, trace_id=root.trace_id)
                 outcome = fault.reason.lower()
-            self._account(source.name, outcome, response.status, request_id, root, time.perf_counter() - started)
+            duration_s = time.perf_counter() - started
+            self._account(
+                source.name, outcome, response.status, request_id=request_id, root=root, duration_s=duration_s
+            )
             return response
 
         return handle
@@ -110,7 +113,7 @@ class Webhooks:
         )
 
     def _account(
-        self, source: str, outcome: str, status: int, request_id: str, root: Root, duration_s: float
+        self, source: str, outcome: str, status: int, *, request_id: str, root: Root, duration_s: float
     ) -> None:
         self._metrics.answered(source, outcome, status, duration_s)
         self._log.info(

@@ -88,9 +88,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             observer=BatchMetrics(registry),
         )
         webhooks = Webhooks(
-            bodies=BodyReader(
-                timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max
-            ),
+            bodies=BodyReader(timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max),
             batcher=batcher,
             ids=ids,
             tracing=traces,

@@ -1,1 +1,1 @@
-"""Shared runtime of every process: servers, channels, batching, errors, tracing, logs, settings. Knows no payment word."""
+"""What every process shares: servers, channels, batching, errors, tracing, logs, settings. Knows no payment word."""

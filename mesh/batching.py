@@ -60,7 +60,14 @@ class _Entry(Generic[ItemT, ResultT]):
     __slots__ = ("deadline", "future", "item", "queued_at", "size", "weight")
 
     def __init__(
-        self, item: ItemT, future: asyncio.Future[ResultT], *, size: int, weight: int, now: float, wait_s: float
+        self,
+        item: ItemT,
+        future: asyncio.Future[ResultT],
+        *,
+        size: int,
+        weight: int,
+        now: float,
+        wait_s: float,
     ) -> None:
         self.item: ItemT | None = item
         self.future = future
@@ -73,10 +80,10 @@ class _Entry(Generic[ItemT, ResultT]):
 class Batcher(Generic[ItemT, ResultT]):
     """Collects entries into batches and sends each as one call.
 
-    A batch leaves at once while fewer than `inflight_max` are out; later entries wait for the next one to leave. Retries
-    of a retryable fault live here and nowhere else; on INTERNAL the batch is split into single entries once, so that a
-    poison entry fails alone. An entry that was cancelled or ran out of time is dropped before sending; one that was
-    already sent may have been written all the same.
+    A batch leaves at once while fewer than `inflight_max` are out; later entries wait for the next one to leave.
+    Retries of a retryable fault live here and nowhere else; on INTERNAL the batch is split into single entries once,
+    so that a poison entry fails alone. An entry that was cancelled or ran out of time is dropped before sending; one
+    that was already sent may have been written all the same.
     """
 
     def __init__(
@@ -113,9 +120,7 @@ class Batcher(Generic[ItemT, ResultT]):
         if self._items >= limits.queue_items_max or self._bytes + size > limits.queue_bytes_max:
             raise self._fault(Kind.EXHAUSTED, "OVERLOADED", "has a full queue; send it again in a second.")
         loop = asyncio.get_running_loop()
-        entry = _Entry(
-            item, loop.create_future(), size=size, weight=weight, now=loop.time(), wait_s=limits.wait_s_max
-        )
+        entry = _Entry(item, loop.create_future(), size=size, weight=weight, now=loop.time(), wait_s=limits.wait_s_max)
         self._queue.append(entry)
         self._outstanding.append(entry)
         self._items += 1
@@ -133,7 +138,7 @@ class Batcher(Generic[ItemT, ResultT]):
         """Refuse new entries, wait up to `grace_s` for those accepted, then fail the rest."""
         self._closed = True
         deadline = asyncio.get_running_loop().time() + grace_s
-        while self._items and asyncio.get_running_loop().time() < deadline:
+        while self._items and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.01)
         for task in tuple(self._tasks):
             task.cancel()

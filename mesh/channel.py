@@ -24,9 +24,7 @@ _DNS_INTERVAL_MS_MIN: Final = 2_000
 _RECONNECT_BACKOFF_MS_MAX: Final = 1_000
 
 
-def open_channel(
-    target: str, *, service: str, credentials: grpc.ChannelCredentials | None = None
-) -> grpc.aio.Channel:
+def open_channel(target: str, *, service: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
     """Open a channel to every replica behind `target` that reports itself healthy for `service`.
 
     Args:

@@ -154,7 +154,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> Fault:
 def _details(error: grpc.aio.AioRpcError) -> Sequence[any_pb2.Any]:
     # A server that is not ours may send a malformed detail; the code and message still count.
     try:
-        status = rpc_status.from_call(error)
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what it reads
     except ValueError:
         return ()
     return status.details if status is not None else ()

@@ -20,7 +20,11 @@ class RpcMetrics:
         """Register with `registry`."""
         self._calls = Counter("rpc_server_calls", "Calls answered.", ("method", "code"), registry=registry)
         self._seconds = Histogram(
-            "rpc_server_duration_seconds", "Time to answer a call.", ("method",), buckets=_SECONDS, registry=registry
+            "rpc_server_duration_seconds",
+            "Time to answer a call.",
+            ("method",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._children: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
 
@@ -41,7 +45,10 @@ class BatchMetrics:
         """Register with `registry`."""
         self._sizes = Histogram("batch_items", "Items per batch sent.", buckets=_SIZES, registry=registry)
         self._waits = Histogram(
-            "batch_wait_seconds", "Wait of a batch's oldest entry before sending.", buckets=_SECONDS, registry=registry
+            "batch_wait_seconds",
+            "Wait of a batch's oldest entry before sending.",
+            buckets=_SECONDS,
+            registry=registry,
         )
 
     def sent(self, *, entries: int, weight: int, waited_s: float) -> None:

@@ -1,4 +1,4 @@
-"""gRPC servers: faults become status, a call without a deadline is refused, health drives routing, drains finish work."""
+"""gRPC servers: faults become status, calls without a deadline are refused, health routes, drains finish work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _NO_DEADLINE: Final = Fault(
     message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
 )
 _BUG: Final = Fault(
-    kind=Kind.INTERNAL, reason="INTERNAL", message="A bug on our side; the log has the traceback at this time."
+    kind=Kind.INTERNAL,
+    reason="INTERNAL",
+    message="A bug on our side; the log has the traceback at this time.",
 )
 
 
@@ -42,26 +44,23 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         """Wrap the handler found for the call; health and reflection stay as they are."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(_INFRASTRUCTURE):
             return handler
+        make: Callable[..., Any]
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        behaviour = handler.unary_stream or handler.stream_stream
-        wrap = (
-            grpc.unary_stream_rpc_method_handler if handler.unary_stream else grpc.stream_stream_rpc_method_handler
-        )
-        return wrap(
-            self._stream(method, behaviour),
+            make, behaviour = grpc.unary_unary_rpc_method_handler, self._unary(method, handler.unary_unary)
+        elif handler.unary_stream is not None:
+            make, behaviour = grpc.unary_stream_rpc_method_handler, self._stream(method, handler.unary_stream)
+        else:
+            make, behaviour = grpc.stream_stream_rpc_method_handler, self._stream(method, handler.stream_stream)
+        return make(
+            behaviour,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
@@ -70,23 +69,22 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> object:
             started = time.perf_counter()
             try:
-                if context.time_remaining() is None:
-                    raise _NO_DEADLINE
+                _demand_deadline(context)
                 answer = await behaviour(request, context)
             except Exception as error:  # noqa: BLE001 - the one place that answers whatever a handler raises
                 await self._refuse(method, context, error, started)
             else:
                 self._measure(method, grpc.StatusCode.OK, started)
                 return cast("object", answer)
+            return None
 
         return guarded
 
     def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: ANN401 - any message
+        async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
-                if context.time_remaining() is None:
-                    raise _NO_DEADLINE
+                _demand_deadline(context)
                 async for answer in behaviour(request, context):
                     yield answer
             except Exception as error:  # noqa: BLE001 - as above
@@ -110,6 +108,11 @@ class Guard(grpc.aio.ServerInterceptor):
     def _measure(self, method: str, code: grpc.StatusCode, started: float) -> None:
         if self._metrics is not None:
             self._metrics.observe(method, code.name, time.perf_counter() - started)
+
+
+def _demand_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    if context.time_remaining() is None:
+        raise _NO_DEADLINE
 
 
 class Server:
@@ -166,10 +169,9 @@ class Server:
 
     async def set_healthy(self, *, healthy: bool) -> None:
         """Tell clients and probes whether to send calls here."""
-        serving = health_pb2.HealthCheckResponse.ServingStatus.SERVING
-        not_serving = health_pb2.HealthCheckResponse.ServingStatus.NOT_SERVING
+        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in (*self._services, health.OVERALL_HEALTH):
-            await self._health.set(service, serving if healthy else not_serving)
+            await self._health.set(service, status)
 
     async def drain(self, *, notice_s: float, grace_s: float) -> None:
         """Turn clients away first, wait until they have noticed, then finish the calls that are here."""

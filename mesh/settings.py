@@ -84,7 +84,7 @@ class MeshSettings(BaseSettings):
         return init_settings, _EnvironmentAndFiles(settings_cls)
 
     @classmethod
-    def load(cls, **values: Any) -> Self:  # noqa: ANN401 - whatever the fields take
+    def load(cls, **values: Any) -> Self:
         """Read the settings.
 
         Raises:

@@ -1,8 +1,8 @@
 """Tracing by hand: a sampled item has its own span in every hop; an unsampled one costs an id and nothing else.
 
-Automatic instrumentation costs a third of the edge's throughput even when nothing is sampled, so spans are made here, where
-the code knows what an item is. Context travels inside the messages (a W3C traceparent per item), because one call carries
-many traces.
+Automatic instrumentation costs a third of the edge's throughput even when nothing is sampled, so spans are made here,
+where the code knows what an item is. Context travels inside the messages (a W3C traceparent per item), because one
+call carries many traces.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 LINKS_MAX: Final = 128
 DEFAULT_RATIO: Final = 0.05
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
-
 
 
 class _PresetIds(RandomIdGenerator):
@@ -74,7 +74,7 @@ class Tracing:
         self._ids.next_trace_id = trace_id
         context = parse(foreign)
         links = [Link(context)] if context is not None else None
-        span = self._tracer.start_span(name, context=trace.Context(), kind=SpanKind.SERVER, links=links)
+        span = self._tracer.start_span(name, context=Context(), kind=SpanKind.SERVER, links=links)
         return Root(f"{trace_id:032x}", traceparent_of(span), span)
 
     def item(
@@ -92,7 +92,7 @@ class Tracing:
         parent = parse(traceparent)
         if parent is None:
             return None
-        above = trace.set_span_in_context(NonRecordingSpan(parent), trace.Context())
+        above = trace.set_span_in_context(NonRecordingSpan(parent), Context())
         return self._tracer.start_span(name, context=above, kind=kind, links=links, start_time=start_ns)
 
     def batch(self, name: str, spans: Sequence[Span], attributes: Mapping[str, AttributeValue]) -> Span | None:
@@ -101,7 +101,7 @@ class Tracing:
             return None
         links = [Link(span.get_span_context()) for span in spans[:LINKS_MAX]]
         return self._tracer.start_span(
-            name, context=trace.Context(), kind=SpanKind.CLIENT, links=links, attributes=dict(attributes)
+            name, context=Context(), kind=SpanKind.CLIENT, links=links, attributes=dict(attributes)
         )
 
     def shutdown(self) -> None:
@@ -119,7 +119,10 @@ def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
         return Tracing(None, ratio=0)
     ids = _PresetIds()
     resource = Resource.create(
-        {"service.name": os.environ.get("OTEL_SERVICE_NAME") or f"autopay-{process}", "service.namespace": "autopay"}
+        {
+            "service.name": os.environ.get("OTEL_SERVICE_NAME") or f"autopay-{process}",
+            "service.namespace": "autopay",
+        }
     )
     # The root decides by ratio in `Tracing.root`; everything that reaches the provider has been decided already.
     provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=ids, shutdown_on_exit=False)
@@ -166,10 +169,14 @@ def _exporter_from_environment() -> SpanExporter | None:
     )
     # Only the chosen exporter is imported: each costs start-up time and memory.
     if protocol.startswith("http"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter as HttpExporter,
+        )
 
         return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter as GrpcExporter,
+    )
 
     return GrpcExporter(insecure=True if _is_plaintext() else None)
 

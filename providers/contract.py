@@ -35,7 +35,7 @@ class Basis(IntEnum):
 class HeaderLookup(Protocol):
     """The headers of a request, case-insensitive and with repeats, as aiohttp's CIMultiDictProxy has them."""
 
-    def getall(self, key: str, default: Sequence[str] = ...) -> Sequence[str]:
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
         """Return every value of the header, `default` where there is none."""
 
 

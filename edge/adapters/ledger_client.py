@@ -43,12 +43,12 @@ def _json(transaction: ledger_pb2.Transaction) -> dict[str, Any]:
         "sender_account": transaction.sender_account or None,
         "receiver_account": transaction.receiver_account or None,
         "totals": {
-            name: _decimal(
-                money_pb2.Money(minor_units=getattr(totals, name), exponent=transaction.amount.exponent)
-            )
+            name: _decimal(money_pb2.Money(minor_units=getattr(totals, name), exponent=transaction.amount.exponent))
             for name in ("authorized", "captured", "refunded", "disputed")
         },
-        "flags": [payment_pb2.PaymentFlag.Name(flag).removeprefix("PAYMENT_FLAG_").lower() for flag in transaction.flags],
+        "flags": [
+            payment_pb2.PaymentFlag.Name(flag).removeprefix("PAYMENT_FLAG_").lower() for flag in transaction.flags
+        ],
         "risk": risk_of(transaction.risk) if transaction.HasField("risk") else None,
         "event_count": transaction.event_count,
         "recorded_at": _time(transaction.recorded_at_ms),

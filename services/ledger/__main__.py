@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+from autopay.ledger.v1 import ledger_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
-from autopay.ledger.v1 import ledger_pb2_grpc
 from mesh import logs, tracing
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import BatchMetrics, RpcMetrics

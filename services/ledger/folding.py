@@ -1,7 +1,7 @@
 """What a payment's events add up to: a pure fold over their set, never over their order of arrival.
 
-Totals are kept per object (refund, charge, dispute): cumulative statements count by their maximum, deltas by their sum. Both
-are commutative and a repeated event never gets here, so every order of arrival ends in the same state.
+Totals are kept per object (refund, charge, dispute): cumulative statements count by their maximum, deltas by their
+sum. Both are commutative and a repeated event never gets here, so every order of arrival ends in the same state.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def totals_of(events: Iterable[Event]) -> Totals:
     return Totals(**sums)
 
 
-def status_of(events: Sequence[Event], totals: Totals) -> Status:
+def status_of(events: Sequence[Event], totals: Totals) -> Status:  # noqa: PLR0911 - one return per rank
     """Return where a payment with these events and totals stands: the highest rank that holds."""
     kinds = {event.kind for event in events}
     if _dispute_stands(events):
@@ -140,8 +140,8 @@ def apply(
 ) -> tuple[Payment, Outcome, Conflict | None]:
     """Return the payment after `event`, what happened, and the contradiction where there is one.
 
-    The payment is returned unchanged (the same object) for DUPLICATE and CONFLICT. An event that came before answers with
-    DUPLICATE, except to the delivery that brought it, which gets its first answer again.
+    The payment is returned unchanged (the same object) for DUPLICATE and CONFLICT. An event that came before answers
+    with DUPLICATE, except to the delivery that brought it, which gets its first answer again.
 
     Raises:
         Unstorable: a total leaves int64.
@@ -167,7 +167,8 @@ def _contradiction(payment: Payment, event: Event) -> str:
         return "sender_account"
     if event.receiver and payment.receiver and event.receiver != payment.receiver:
         return "receiver_account"
-    if event.amount_fixed and payment.amount_fixed and event.amount is not None and event.amount != payment.amount:
+    both_fixed = event.amount_fixed and payment.amount_fixed and event.amount is not None
+    if both_fixed and event.amount != payment.amount:
         return "amount"
     return ""
 
@@ -197,7 +198,11 @@ def _opened(event: Event, *, source: str, delivery: str, delivery_id: str, now_m
         updated_at_ms=now_ms,
         events=(
             StoredEvent(
-                event=event, outcome=Outcome.CREATED, delivery=delivery, delivery_id=delivery_id, recorded_at_ms=now_ms
+                event=event,
+                outcome=Outcome.CREATED,
+                delivery=delivery,
+                delivery_id=delivery_id,
+                recorded_at_ms=now_ms,
             ),
         ),
     )

@@ -82,8 +82,8 @@ class Failure(Enum):
 class Event:
     """One fact about one payment. Amounts are minor units of `currency`, times milliseconds since the Unix epoch.
 
-    `risk` is advisory and no part of the fact: it is stored with the payment, and two deliveries of one event may carry
-    different ones.
+    `risk` is advisory and no part of the fact: it is stored with the payment, and two deliveries of one event may
+    carry different ones.
     """
 
     tx_id: str
@@ -110,7 +110,7 @@ class Event:
         return (self.time_ms if self.time_signed else 0, self.event_id)
 
 
-def content_hash(
+def content_hash(  # noqa: PLR0917 - the columns of what is hashed, in order
     tx_id: str,
     kind: int,
     object_id: str,
@@ -123,8 +123,8 @@ def content_hash(
 ) -> bytes:
     """Return the 16-byte hash that identifies an event's facts.
 
-    Times are no part of it: a native sender signs each attempt anew, and a retry of the same facts must be the same event.
-    Fields are joined by NUL, which validated text can't contain.
+    Times are no part of it: a native sender signs each attempt anew, and a retry of the same facts must be the same
+    event. Fields are joined by NUL, which validated text can't contain.
     """
     text = f"{tx_id}\0{kind}\0{object_id}\0{amount}\0{currency}\0{cumulative:d}\0{sender}\0{receiver}\0{description}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]

@@ -1,7 +1,7 @@
-"""Recording a batch: what may be new is inserted, what is there already is read back, classified, and written under guard.
+"""Recording a batch: insert what may be new; read back, classify and write under guard what is there already.
 
-Nothing here is acknowledged before it is durable: an outcome exists only after majority, journaled writes of both the payment
-and the delivery, or after a majority read of what was there.
+Nothing here is acknowledged before it is durable: an outcome exists only after majority, journaled writes of both the
+payment and the delivery, or after a majority read of what was there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from services.ledger.spans import BatchSpans, SpanMaker
 _ROUNDS_MAX: Final = 3
 # A duplicate key whose document no majority has yet is another writer's insert on its way: give it a moment.
 _ROUND_PAUSE_S: Final = 0.01
+
 
 class _Work:
     """One item while its batch is recorded."""
@@ -144,7 +145,7 @@ class Recorder:
         return arrivals
 
     def _encode_payments(self, works: Sequence[_Work], now_ms: int) -> tuple[list[bytes], list[_Group]]:
-        """Fold each payment's events from nothing and encode it; an item that can't be stored leaves the batch whole."""
+        """Fold each payment's events from nothing and encode it; what can't be stored leaves the batch whole."""
         while True:
             groups = _grouped(works)
             fresh: list[bytes] = []

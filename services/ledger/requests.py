@@ -20,7 +20,9 @@ _delivery_id = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII).fullmatch
 _tx_id = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII).fullmatch
 _account = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 
-_NEEDS_AMOUNT: Final = frozenset({EventKind.AUTHORIZED, EventKind.CAPTURED, EventKind.REFUNDED, EventKind.DISPUTE_OPENED})
+_NEEDS_AMOUNT: Final = frozenset(
+    {EventKind.AUTHORIZED, EventKind.CAPTURED, EventKind.REFUNDED, EventKind.DISPUTE_OPENED}
+)
 
 
 def check_source(source: str, field: str) -> None:

@@ -31,6 +31,7 @@ _WITHOUT_EVENTS: Final = frozenset({Disposition.IGNORED, Disposition.UNPROCESSAB
 _LEVELS: Final = {0: "unspecified", 1: "low", 2: "medium", 3: "high", 4: "critical"}
 _LEVEL_NUMBERS: Final = {name: number for number, name in _LEVELS.items()}
 
+_UNANSWERED: Final = ledger_pb2.RecordResult()
 _FAILURES: Final = {
     Failure.UNSTORABLE: (grpc.StatusCode.INVALID_ARGUMENT, "UNSTORABLE", "The item can't be stored.", False),
     Failure.NOT_DURABLE: (
@@ -48,7 +49,7 @@ _FAILURES: Final = {
 }
 
 
-class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):  # type: ignore[misc]  # generated without types
+class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """The RPCs that write."""
 
     def __init__(self, intake: Intake) -> None:
@@ -70,7 +71,7 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):  # type: ignore[mis
                 message=f"items: holds {count}, the most is {ITEMS_MAX}",
                 metadata={"limit": str(ITEMS_MAX)},
             )
-        results: list[ledger_pb2.RecordResult | None] = [None] * count
+        results: list[ledger_pb2.RecordResult] = [_UNANSWERED] * count
         good: list[Item] = []
         places: list[int] = []
         for place, message in enumerate(request.items):
@@ -117,7 +118,7 @@ def _item(message: ledger_pb2.RecordItem) -> Item:
     if not events:
         if delivery is None:
             raise invalid("events", "must hold an event where there is no delivery")
-        if message.disposition not in _WITHOUT_EVENTS:
+        if int(message.disposition) not in _WITHOUT_EVENTS:
             raise invalid("disposition", "must be IGNORED, UNPROCESSABLE or WAITING for a delivery without events")
         disposition = Disposition(message.disposition)
     return Item(
@@ -211,7 +212,7 @@ def risk_message(risk: Any) -> risk_pb2.Risk | None:
         return None
     return risk_pb2.Risk(
         score=risk["score"],
-        level=_LEVEL_NUMBERS[risk["level"]],
+        level=_LEVEL_NUMBERS[risk["level"]],  # type: ignore[arg-type]  # an enum's number
         reasons=[risk_pb2.RiskReason(**reason) for reason in risk["reasons"]],
         model_version=risk["model_version"],
     )
@@ -235,14 +236,15 @@ def _result(result: ItemResult) -> ledger_pb2.RecordResult:
         return ledger_pb2.RecordResult(
             error=ledger_pb2.RecordError(
                 code=code.value[0],
-                reason=error_pb2.ErrorReason.Value(f"ERROR_REASON_{reason}"),
+                reason=f"ERROR_REASON_{reason}",
                 message=text,
                 field=result.field,
                 retryable=retryable,
             )
         )
     return ledger_pb2.RecordResult(
-        disposition=result.disposition, events=[_outcome(outcome) for outcome in result.events]
+        disposition=result.disposition,  # type: ignore[arg-type]  # the numbers are the same
+        events=[_outcome(outcome) for outcome in result.events],
     )
 
 
@@ -250,8 +252,8 @@ def _outcome(outcome: EventOutcome) -> ledger_pb2.EventOutcome:
     return ledger_pb2.EventOutcome(
         tx_id=outcome.tx_id,
         event_id=outcome.event_id,
-        outcome=outcome.outcome,
-        status=outcome.status,
+        outcome=outcome.outcome,  # type: ignore[arg-type]  # the numbers are the same
+        status=outcome.status,  # type: ignore[arg-type]
         version=outcome.version,
         conflict_field=outcome.conflict_field,
         risk=risk_message(outcome.risk),

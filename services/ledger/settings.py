@@ -11,22 +11,34 @@ class LedgerSettings(MeshSettings):
     """What the ledger reads from its environment."""
 
     bind: Address = Field(
-        default="127.0.0.1:50052", validation_alias="LEDGER_BIND", description="Where the ledger's gRPC listens, host:port."
+        default="127.0.0.1:50052",
+        validation_alias="LEDGER_BIND",
+        description="Where the ledger's gRPC listens, host:port.",
     )
     metrics_bind: str = Field(
-        default="", validation_alias="LEDGER_METRICS_BIND", description="Where the ledger serves /metrics; empty is off."
+        default="",
+        validation_alias="LEDGER_METRICS_BIND",
+        description="Where the ledger serves /metrics; empty is off.",
     )
     mongo_url: str = Field(
         default="mongodb://127.0.0.1:27017/autopay",
         validation_alias="MONGO_URL",
-        description="MongoDB replica set or mongos, with the database in the path. Write concern and journal are pinned "
-        "to majority whatever it says.",
+        description="MongoDB replica set or mongos, with the database in the path. Majority and journal are pinned "
+        "whatever it says.",
     )
     mongo_pool_min: int = Field(
-        default=2, ge=0, le=1_000, validation_alias="MONGO_MIN_POOL_SIZE", description="Connections kept open per client."
+        default=2,
+        ge=0,
+        le=1_000,
+        validation_alias="MONGO_MIN_POOL_SIZE",
+        description="Connections kept open.",
     )
     mongo_pool_max: int = Field(
-        default=10, ge=1, le=1_000, validation_alias="MONGO_MAX_POOL_SIZE", description="The most connections per client."
+        default=10,
+        ge=1,
+        le=1_000,
+        validation_alias="MONGO_MAX_POOL_SIZE",
+        description="The most connections per client.",
     )
     write_budget_s: float = Field(
         default=1.2,
@@ -36,11 +48,15 @@ class LedgerSettings(MeshSettings):
         description="Seconds one batch may take to become durable before its items are answered with UNAVAILABLE.",
     )
     inflight_max: int = Field(
-        default=2, ge=1, le=64, validation_alias="LEDGER_INFLIGHT_MAX", description="Batches being written at once."
+        default=2,
+        ge=1,
+        le=64,
+        validation_alias="LEDGER_INFLIGHT_MAX",
+        description="Batches being written at once.",
     )
     page_token_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="LEDGER_PAGE_TOKEN_KEY",
-        description="Key under which page tokens are sealed; give every replica the same. Empty: one is made at start, and "
-        "tokens end with the process.",
+        description="Key under which page tokens are sealed; give every replica the same. Empty: one is made at start, "
+        "and tokens end with the process.",
     )

@@ -27,7 +27,9 @@ class BatchSpans:
         sampled = tuple(self._spans.values())
         command = self._tracing.batch(name, sampled, {"db.system.name": "mongodb", "db.operation.batch.size": items})
         links = [Link(command.get_span_context())] if command is not None else []
-        stores = [self._tracing.item("store", traceparent_of(span), kind=SpanKind.CLIENT, links=links) for span in sampled]
+        stores = [
+            self._tracing.item("store", traceparent_of(span), kind=SpanKind.CLIENT, links=links) for span in sampled
+        ]
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """Payments and deliveries as BSON documents, and back.
 
-Money is always int64 (a plain int would be stored as int32 when small), times are BSON dates from milliseconds, enums are their
-names in lower case. What is empty is left out. `schema` is 1.
+Money is always int64 (a plain int would be stored as int32 when small), times are BSON dates from milliseconds,
+enums are their names in lower case. What is empty is left out. `schema` is 1.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def of_payment(payment: Payment) -> dict[str, Any]:
     }
 
 
-def of_delivery(delivery_key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int) -> dict[str, Any]:
+def of_delivery(
+    delivery_key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int
+) -> dict[str, Any]:
     """Return what arrived as its document; `count` says how often the same bytes came."""
     document: dict[str, Any] = {
         "_id": delivery_key,

@@ -29,7 +29,7 @@ def connect(url: str, *, pool_min: int, pool_max: int, budget_s: float) -> Async
     """
     # Motor sizes its thread pool when it is first imported: too small, and idle change streams block writes.
     os.environ.setdefault("MOTOR_MAX_WORKERS", str(pool_max * _CLIENTS))
-    from motor.motor_asyncio import AsyncIOMotorClient as Client
+    from motor.motor_asyncio import AsyncIOMotorClient as Client  # noqa: PLC0415
 
     budget_ms = int(budget_s * 1000)
     try:
@@ -71,7 +71,11 @@ def durable(
     """Return a collection whose writes are majority and journaled, and whose reads no fail-over takes back."""
     concern = WriteConcern(w="majority", j=True, wtimeout=int(wtimeout_s * 1000))
     return database.get_collection(
-        name, codec_options=CODEC, write_concern=concern, read_concern=MAJORITY_READ, read_preference=ReadPreference.PRIMARY
+        name,
+        codec_options=CODEC,
+        write_concern=concern,
+        read_concern=MAJORITY_READ,
+        read_preference=ReadPreference.PRIMARY,
     )
 
 

@@ -1,0 +1,122 @@
+"""Entries of the change stream as changes of payments.
+
+An update's entry holds what that update set; the rest comes from looking the payment up, which may show it
+some versions later. What a later version could have changed is then folded again from the events up to then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from services.ledger.adapters.documents import to_events
+from services.ledger.folding import status_of, totals_of
+from services.ledger.model import Status, StoredEvent
+from services.ledger.read_ports import Facts, PaymentChange, risk_level_of
+
+_KEPT: Final = (
+    "source",
+    "tx_id",
+    "version",
+    "status",
+    "currency",
+    "amount",
+    "sender_account",
+    "receiver_account",
+    "recorded_at",
+)
+
+# What does not raise `version` (the analysis queue's own counters, schema changes) is nobody's business here.
+PIPELINE: Final[Sequence[Mapping[str, Any]]] = (
+    {
+        "$match": {
+            "$or": [
+                {"operationType": "insert"},
+                {"operationType": "update", "updateDescription.updatedFields.version": {"$exists": True}},
+            ]
+        }
+    },
+    {
+        "$project": {
+            "set": "$updateDescription.updatedFields",
+            "now": {
+                **{name: f"$fullDocument.{name}" for name in _KEPT},
+                "risk_level": "$fullDocument.risk.level",
+                "events": {
+                    # All events travel only where they are needed; an insert set nothing, so it differs.
+                    "$cond": [
+                        {"$ne": ["$fullDocument.version", "$updateDescription.updatedFields.version"]},
+                        "$fullDocument.events",
+                        "$$REMOVE",
+                    ]
+                },
+            },
+        }
+    },
+)
+
+
+def to_change(entry: Mapping[str, Any]) -> PaymentChange | None:
+    """Return the change an entry tells of, None where the payment has been removed since."""
+    now: Mapping[str, Any] = entry["now"]
+    if "tx_id" not in now:
+        return None
+    changed: Mapping[str, Any] | None = entry.get("set")
+    if changed is None:
+        added = to_events(now["tx_id"], now["events"])
+        return _change(entry, now, added, status=Status[now["status"].upper()], at=now["recorded_at"])
+    added, count = _added(now["tx_id"], changed)
+    if "status" in changed or changed["version"] == now["version"] or not count:
+        status = Status[changed.get("status", now["status"]).upper()]
+    else:
+        events = [stored.event for stored in to_events(now["tx_id"], now["events"][:count])]
+        status = status_of(events, totals_of(events))
+    return _change(entry, {**now, **changed}, added, status=status, at=changed.get("updated_at", now["recorded_at"]))
+
+
+def _change(
+    entry: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    added: tuple[StoredEvent, ...],
+    *,
+    status: Status,
+    at: Any,
+) -> PaymentChange:
+    get = fields.get
+    amount = get("amount")
+    return PaymentChange(
+        position=entry["_id"]["_data"],
+        source=fields["source"],
+        tx_id=fields["tx_id"],
+        version=int(fields["version"]),
+        facts=Facts(
+            source=fields["source"],
+            status=status,
+            currency=get("currency", ""),
+            amount=None if amount is None else int(amount),
+            risk_level=risk_level_of(_level(fields)),
+        ),
+        events=tuple(stored.event for stored in added),
+        outcome=added[0].outcome if added else None,
+        recorded_at_ms=int(at),
+        sender=get("sender_account", ""),
+        receiver=get("receiver_account", ""),
+    )
+
+
+def _level(fields: Mapping[str, Any]) -> object:
+    """Return the level an update set, whole or by its path, else the payment's."""
+    risk = fields.get("risk")
+    if risk is not None:
+        return risk.get("level")
+    return fields.get("risk.level", fields.get("risk_level"))
+
+
+def _added(tx_id: str, changed: Mapping[str, Any]) -> tuple[tuple[StoredEvent, ...], int]:
+    """Return the events an update appended, and how many the payment had after it; 0 where it added none."""
+    positions = sorted(int(name[7:]) for name in changed if name.startswith("events.") and name[7:].isdecimal())
+    if positions:
+        return to_events(tx_id, [changed[f"events.{position}"] for position in positions]), positions[-1] + 1
+    whole = changed.get("events", ())
+    new = [document for document in whole if document["recorded_at"] == changed.get("updated_at")]
+    return to_events(tx_id, new), len(whole)
