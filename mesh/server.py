@@ -23,11 +23,6 @@ _log = logging.getLogger(__name__)
 
 _CALLS_MAX: Final = 1_000
 _INFRASTRUCTURE: Final = ("/grpc.health.", "/grpc.reflection.")
-_NO_DEADLINE: Final = Fault(
-    kind=Kind.INVALID,
-    reason="DEADLINE_REQUIRED",
-    message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
-)
 _BUG: Final = Fault(
     kind=Kind.INTERNAL,
     reason="INTERNAL",
@@ -112,7 +107,11 @@ class Guard(grpc.aio.ServerInterceptor):
 
 def _demand_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if context.time_remaining() is None:
-        raise _NO_DEADLINE
+        raise Fault(
+            kind=Kind.INVALID,
+            reason="DEADLINE_REQUIRED",
+            message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
+        )
 
 
 class Server:
