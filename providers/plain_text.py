@@ -15,8 +15,9 @@ _INVISIBLE: Final = re.compile(
 )
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _TAG: Final = re.compile(r"<[A-Za-z/!?][^<>]*+>")
-# What is left of tags inside tags must not join up to a new one.
-_TAG_START: Final = re.compile(r"<+(?=[A-Za-z/!?])")
+# What is left of tags inside tags must not join up to a new one. Only a run's first `<` begins a match, and the run is
+# never given back: otherwise a body of nothing but `<` takes minutes.
+_TAG_START: Final = re.compile(r"(?<!<)<++(?=[A-Za-z/!?])")
 
 
 def clean(text: str) -> str:
