@@ -23,7 +23,7 @@ _POLL_S: Final = 0.02
 class EmbeddedMongo:
     """Runs the members. Start it in a thread that lives as long as they should (see `Child`).
 
-    `start` does everything; `launch` and `await_primary` are its halves, for a caller with more to do meanwhile.
+    `start` does everything; `launch` and `await_primary` are its halves, for a caller with more to do.
     """
 
     def __init__(
@@ -43,9 +43,7 @@ class EmbeddedMongo:
         self._known = _recall(self._memory, members)
         # A port of the last run may be taken now.
         spare = free_ports(members)
-        self._ports = [
-            port if is_free(port) else spare[index] for index, port in enumerate(self._known or spare)
-        ]
+        self._ports = [port if is_free(port) else spare[index] for index, port in enumerate(self._known or spare)]
         self._members = [self._member(index) for index in range(members)]
 
     @property
@@ -65,9 +63,7 @@ class EmbeddedMongo:
 
     def url_of(self, database: str) -> str:
         """Return the connection string for a database."""
-        return (
-            f"mongodb://{','.join(replica_set.hosts(self._ports))}/{database}?replicaSet={replica_set.NAME}"
-        )
+        return f"mongodb://{','.join(replica_set.hosts(self._ports))}/{database}?replicaSet={replica_set.NAME}"
 
     def start(self) -> None:
         """Start the members and wait until the set has a primary.
@@ -149,18 +145,15 @@ class EmbeddedMongo:
         return Child(name, command, log=self._logs / f"{name}.log")
 
     def _move(self) -> None:
-        """Tell each member where all live now, while it runs alone: one that can't find itself never joins."""
+        """Tell each member, while it runs alone, where all live now: one that finds no self never joins."""
         for index, port in enumerate(self._ports):
             alone = self._member(index, alone=True)
             alone.start()
+            deadline = time.monotonic() + _START_S_MAX
             try:
-                with replica_set.connected([port]) as (client,):
-                    _await(
-                        [alone],
-                        lambda: replica_set.hello(client) is not None,
-                        time.monotonic() + _START_S_MAX,
-                    )  # noqa: B023
-                    replica_set.rename(client, self._ports)
+                with replica_set.connected([port]) as clients:
+                    _await([alone], lambda: all(map(replica_set.hello, clients)), deadline)
+                    replica_set.rename(clients[0], self._ports)
             finally:
                 alone.stop(grace_s=_STOP_S_MAX)
         self._remember()
@@ -202,13 +195,16 @@ def _command(binary: Path, port: int, data: Path, *, alone: bool) -> Sequence[st
         # The default is a twentieth of the disk.
         "--oplogSize": "512",
     }
-    if not alone:
-        options["--replSet"] = replica_set.NAME
     parameters = {
         # A member that waits 15 s for others to notice its leaving keeps Ctrl-C waiting, too.
         "shutdownTimeoutMillisForSignaledShutdown": "100",
         "diagnosticDataCollectionEnabled": "false",
     }
+    if alone:
+        # A member alone makes a sessions collection of its own, on which the set would then diverge.
+        parameters["disableLogicalSessionCacheRefresh"] = "true"
+    else:
+        options["--replSet"] = replica_set.NAME
     command = [str(binary), "--nounixsocket", "--quiet"]
     for name, value in options.items():
         command += [name, value]

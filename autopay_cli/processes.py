@@ -19,8 +19,8 @@ _POLL_S: Final = 0.01
 class Child:
     """A process that can be started again and again.
 
-    It stops (SIGTERM) when the thread that started it ends: start it in one that lives as long as it should, the
-    main thread. In a session of its own, Ctrl-C in the terminal doesn't reach it before its turn comes.
+    It stops (SIGTERM) when the thread that started it ends: start it in one that lives as long as it should,
+    the main thread. In a session of its own, Ctrl-C in the terminal doesn't reach it before its turn.
     """
 
     def __init__(
@@ -116,9 +116,7 @@ def session_members(session: int) -> Sequence[int]:
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             # "pid (any name) state parent group session …": the name may hold spaces and brackets.
-            state, _parent, _group, its_session, *_ = (
-                entry.read_text(errors="replace").rpartition(")")[2].split()
-            )
+            state, _parent, _group, its_session, *_ = entry.read_text(errors="replace").rpartition(")")[2].split()
         except (OSError, ValueError):
             continue
         if int(its_session) == session and state != "Z":

@@ -21,9 +21,7 @@ def connected(ports: Sequence[int]) -> Iterator[Sequence[MongoClient[dict[str, A
     from pymongo import MongoClient  # half of a command's start-up time
 
     clients: list[MongoClient[dict[str, Any]]] = [
-        MongoClient(
-            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, socketTimeoutMS=10_000
-        )
+        MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, socketTimeoutMS=10_000)
         for port in ports
     ]
     try:

@@ -26,7 +26,7 @@ def why_no_mongod() -> str:
 
 @contextmanager
 def running_mongo(directory: Path, *, members: int = 1) -> Iterator[EmbeddedMongo]:
-    """Run a replica set while the context lasts; `kill`, `freeze`, `thaw`, `restart` act on single members."""
+    """Run a replica set while the context lasts; its methods kill, freeze and restart single members."""
     mongo = EmbeddedMongo(directory, members=members)
     mongo.start()
     try:

@@ -1,0 +1,45 @@
+"""`autopay`: one command for everything that is done to a mesh from outside."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import typer
+
+from autopay_cli.commands import doctor, serve, sign, simulate, transactions, up
+from autopay_cli.failure import Failure
+
+_FAILED: Final = 1
+
+
+def application() -> typer.Typer:
+    """Return the command line; no command imports what it needs before it runs."""
+    cli = typer.Typer(
+        name="autopay",
+        help="Receives payment webhooks and never loses, doubles or believes a false one.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    cli.command("up")(up.up)
+    cli.command("serve")(serve.serve)
+    cli.command("simulate")(simulate.simulate)
+    cli.command("sign")(sign.sign)
+    cli.command("doctor")(doctor.doctor)
+    cli.add_typer(transactions.commands(), name="tx")
+    return cli
+
+
+def main() -> None:
+    """Run the command named by the arguments; an expected failure is one line and exit code 1."""
+    try:
+        application()()
+    except Failure as failure:
+        sys.stderr.write(f"autopay: {failure}\n")
+        raise SystemExit(_FAILED) from None
+
+
+if __name__ == "__main__":
+    main()
