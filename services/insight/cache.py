@@ -43,9 +43,7 @@ class ProfileCache:
     answer can't bring an older copy back after the newer one was saved and evicted.
     """
 
-    def __init__(
-        self, store: ProfileStore, limits: CacheLimits, *, clock: Clock, log: FilteringBoundLogger
-    ) -> None:
+    def __init__(self, store: ProfileStore, limits: CacheLimits, *, clock: Clock, log: FilteringBoundLogger) -> None:
         """Load from `store` what is asked for."""
         self.dirty: dict[str, Profile] = {}
         self._store = store
@@ -144,15 +142,15 @@ class ProfileCache:
             for key in keys:
                 self._profiles[key] = Profile(states.get(key), fetched_s=now)
                 self._profiles.move_to_end(key)
-            self._evict()
+            self._evict(spare=len(keys))
         return None
 
-    def _evict(self) -> None:
-        """Drop what was used longest ago; what the store hasn't got yet stays."""
+    def _evict(self, *, spare: int) -> None:
+        """Drop what was used longest ago, but neither the newest `spare` nor what the store hasn't got yet."""
         profiles, dirty = self._profiles, self.dirty
         surplus = len(profiles) - self._limits.profiles_max
         # Each key is looked at once: were all of them dirty, the bound would give way, not the learning.
-        for _ in range(len(profiles) if surplus > 0 else 0):
+        for _ in range(len(profiles) - spare if surplus > 0 else 0):
             key, profile = profiles.popitem(last=False)
             if key in dirty:
                 profiles[key] = profile

@@ -114,11 +114,7 @@ def _amount(z: float, log_ratio: float, known: float) -> Finding:
     trust = 0.4 + 0.6 * known / (known + 4.0)
     points = min(_AMOUNT_POINTS_MIN + (z - _Z_MIN) * _POINTS_PER_Z, limit) * trust
     times = exp(min(log_ratio, 50.0))
-    whom = (
-        "this sender usually pays"
-        if known >= _HISTORY_MIN
-        else "is usual here, and the sender's history is unknown"
-    )
+    whom = "this sender usually pays" if known >= _HISTORY_MIN else "is usual here, and the sender's history is unknown"
     return Finding(
         code="AMOUNT_ABOVE_HISTORY",
         points=points,

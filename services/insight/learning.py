@@ -146,9 +146,7 @@ class Learner:
             except Fault as fault:
                 if fault.kind not in {Kind.OUT_OF_RANGE, Kind.INVALID}:
                     raise
-                self._log.warning(
-                    "feed_gap", reason=fault.reason, consequence="payments in between teach nothing"
-                )
+                self._log.warning("feed_gap", reason=fault.reason, consequence="payments in between teach nothing")
                 self._position = Position(token="", sequence=self._position.sequence)
 
     async def _begin_era(self) -> None:

@@ -18,9 +18,7 @@ class InsightMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register with `registry`."""
         self._scores = Counts("insight_scores", "Payments scored, by level.", ("level",), registry)
-        self._changes = Counter(
-            "insight_feed_changes", "Changes taken in from the ledger's feed.", registry=registry
-        )
+        self._changes = Counter("insight_feed_changes", "Changes taken in from the ledger's feed.", registry=registry)
         self._lag = Gauge("insight_feed_lag_seconds", "Age of the payment learnt last.", registry=registry)
         self._leading = Gauge("insight_learning", "1 where this replica learns.", registry=registry)
 

@@ -135,9 +135,7 @@ class Profile:
             return 0.0, prior.mean, sqrt(prior.variance)
         total = sums[MONTH + LOG] * decay
         within = max(sums[MONTH + LOG_SQUARED] * decay - total * total / count, 0.0)
-        variance = max(
-            (within + _SPREAD_WEIGHT * prior.variance / 2) / (count + _SPREAD_WEIGHT), _VARIANCE_MIN
-        )
+        variance = max((within + _SPREAD_WEIGHT * prior.variance / 2) / (count + _SPREAD_WEIGHT), _VARIANCE_MIN)
         mean = (total + prior.mean) / (count + 1.0)
         return count, mean, sqrt(variance * (1.0 + 1.0 / (count + 1.0)))
 

@@ -34,7 +34,4 @@ class Scorer:
         await self._profiles.refresh([*filter(None, keys), *populations.values()])
         get = self._profiles.get
         priors = {source: prior_of(get(key)) for source, key in populations.items()}
-        return [
-            assess(payment, get(key), priors[payment.source])
-            for payment, key in zip(payments, keys, strict=True)
-        ]
+        return [assess(payment, get(key), priors[payment.source]) for payment, key in zip(payments, keys, strict=True)]

@@ -115,9 +115,7 @@ def _payment(item: insight_pb2.ScoreItem, position: int) -> Payment:
     if not 0 < len(event.tx_id) <= _TX_ID_LENGTH_MAX:
         raise invalid(f"items[{position}].event.tx_id", f"must be 1 to {_TX_ID_LENGTH_MAX} characters.")
     if len(sender) > _ACCOUNT_LENGTH_MAX:
-        raise invalid(
-            f"items[{position}].event.sender_account", f"must be at most {_ACCOUNT_LENGTH_MAX} characters."
-        )
+        raise invalid(f"items[{position}].event.sender_account", f"must be at most {_ACCOUNT_LENGTH_MAX} characters.")
     if minor_units < 0:
         raise invalid(f"items[{position}].event.amount.minor_units", "must be > 0, or the amount absent.")
     if minor_units and len(currency) != _CURRENCY_LENGTH:

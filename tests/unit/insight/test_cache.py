@@ -1,0 +1,195 @@
+"""The profile cache: one query per batch, bounds, ages, failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import structlog
+
+from services.insight.cache import CacheLimits, ProfileCache
+from services.insight.ports import StoreDown
+from services.insight.profile import Profile, ProfileState
+from tests.fakes.insight_memory import Disk, MemoryProfiles
+
+LIMITS = CacheLimits(profiles_max=10, ttl_s=2.0, load_s_max=0.015)
+
+
+class HandClock:
+    """A clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        """Return its time."""
+        return self.now_s
+
+
+def a_state(sequence: int) -> ProfileState:
+    """A stored profile of one payment."""
+    profile = Profile()
+    profile.add(1_700_000_000.0, 3.0)
+    profile.sequence = sequence
+    return profile.state()
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """What the store holds."""
+    return Disk()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """The cache's time."""
+    return HandClock()
+
+
+@pytest.fixture
+async def make(disk: Disk, clock: HandClock) -> AsyncIterator[Callable[..., ProfileCache]]:
+    """Makes caches and ends their loads."""
+    made: list[ProfileCache] = []
+
+    def make(*, learning: bool = False, limits: CacheLimits = LIMITS) -> ProfileCache:
+        cache = ProfileCache(MemoryProfiles(disk), limits, clock=clock, log=structlog.get_logger())
+        cache.reset(learning=learning)
+        made.append(cache)
+        return cache
+
+    yield make
+    for cache in made:
+        await cache.close()
+
+
+async def test_a_batch_is_one_query(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """What a batch misses is loaded in one query, absences are remembered, and nothing is asked twice."""
+    disk.profiles["a"] = a_state(7)
+    cache = make()
+    await cache.refresh(["a", "b", "a"])
+    await cache.refresh(["a", "b"])
+    assert disk.queries == [("a", "b")]
+    known, absent = cache.get("a"), cache.get("b")
+    assert known is not None
+    assert known.state() == a_state(7)
+    assert absent is not None
+    assert absent.state() == Profile().state()
+
+
+async def test_profiles_age_where_another_replica_learns(
+    disk: Disk, clock: HandClock, make: Callable[..., ProfileCache]
+) -> None:
+    """After the time to live a profile is read again, an absence too."""
+    cache = make()
+    await cache.refresh(["a"])
+    disk.profiles["a"] = a_state(9)
+    clock.now_s += 2.1
+    await cache.refresh(["a"])
+    profile = cache.get("a")
+    assert profile is not None
+    assert profile.sequence == 9
+
+
+async def test_the_learner_s_own_copies_do_not_age(
+    disk: Disk, clock: HandClock, make: Callable[..., ProfileCache]
+) -> None:
+    """Where learning happens, memory is the truth and is not read again."""
+    cache = make(learning=True)
+    await cache.require(["a"])
+    clock.now_s += 3600
+    await cache.refresh(["a"])
+    assert disk.queries == [("a",)]
+
+
+async def test_the_cache_is_bounded(make: Callable[..., ProfileCache]) -> None:
+    """The profile used longest ago goes first."""
+    cache = make()
+    await cache.refresh([f"k{number}" for number in range(10)])
+    await cache.refresh(["k0", "new"])
+    assert len(cache) == 10
+    assert cache.get("k0") is not None
+    assert cache.get("k1") is None
+
+
+async def test_what_is_not_saved_yet_is_never_evicted(make: Callable[..., ProfileCache]) -> None:
+    """A dirty profile stays though it was used longest ago, even where all are dirty."""
+    cache = make(learning=True)
+    await cache.require(["dirty"])
+    profile = cache.get("dirty")
+    assert profile is not None
+    cache.dirty["dirty"] = profile
+    for number in range(50):
+        await cache.require([f"k{number}"])
+    assert cache.get("dirty") is profile
+    assert len(cache) == 10
+    for number in range(41, 50):
+        found = cache.get(f"k{number}")
+        assert found is not None
+        cache.dirty[f"k{number}"] = found
+    await cache.require(["one more"])
+    assert cache.get("one more") is not None
+    assert all(cache.get(key) is kept for key, kept in cache.dirty.items())
+
+
+async def test_scoring_does_not_wait_for_a_slow_store(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """A slow load is waited for 15 ms; its answer is there for the next batch."""
+    disk.delay_s = 0.1
+    cache = make()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await cache.refresh(["a"])
+    assert loop.time() - started < 0.08
+    assert cache.get("a") is None
+    await asyncio.sleep(0.12)
+    assert cache.get("a") is not None
+
+
+async def test_a_store_that_is_down_is_left_alone(
+    disk: Disk, clock: HandClock, make: Callable[..., ProfileCache]
+) -> None:
+    """After a failed load nothing is asked for a second; then it is tried again. Learning is told at once."""
+    disk.down = True
+    cache = make()
+    for _ in range(5):
+        await cache.refresh(["a"])
+    assert len(disk.queries) == 1
+    clock.now_s += 1.1
+    disk.down = False
+    await cache.refresh(["a"])
+    assert cache.get("a") is not None
+    disk.down = True
+    with pytest.raises(StoreDown):
+        await cache.require(["b"])
+
+
+async def test_loads_of_a_hanging_store_are_bounded(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """Of many batches that miss different profiles only a few ask a store that does not answer."""
+    disk.delay_s = 30.0
+    cache = make()
+    await asyncio.gather(*(cache.refresh([f"k{number}"]) for number in range(50)))
+    assert len(disk.queries) == 8
+
+
+async def test_a_key_is_loaded_once_at_a_time(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """Scoring and learning that miss the same profile share one load and one copy."""
+    disk.delay_s = 0.03
+    cache = make(learning=True)
+    await asyncio.gather(cache.refresh(["a"]), cache.require(["a", "b"]))
+    assert sorted(disk.queries) == [("a",), ("b",)]
+
+
+async def test_an_answer_from_before_a_reset_is_dropped(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """What was asked before this replica began to learn may be older than what the last one saved."""
+    disk.profiles["a"] = a_state(1)
+    disk.delay_s = 0.05
+    cache = make()
+    asking = asyncio.create_task(cache.refresh(["a"]))
+    await asyncio.sleep(0.01)
+    cache.reset(learning=True)
+    disk.profiles["a"] = a_state(2)
+    await cache.require(["a"])
+    await asking
+    profile = cache.get("a")
+    assert profile is not None
+    assert profile.sequence == 2
