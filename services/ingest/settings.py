@@ -40,8 +40,8 @@ class IngestSettings(MeshSettings):
         max_digits=18,
         allow_inf_nan=False,
         validation_alias="INGEST_AMOUNT_MAX",
-        description="The highest amount of a native payment in major units of its currency, for example 1000000; "
-        "unset is no limit. Payments that a third party reports have happened and are never refused for this.",
+        description="The highest amount of a native payment in major units of its currency, for example "
+        "1000000; unset is no limit. A third party's payments have happened: they are never refused for this.",
     )
     score_budget_ms: int = Field(
         default=25,
