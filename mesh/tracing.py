@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LINKS_MAX: Final = 128
 DEFAULT_RATIO: Final = 0.05
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
+# The lowest bit of the flags says sampled; others, like "the id is random" (2), may be set beside it.
+_SAMPLED: Final = frozenset("13579bdf")
 
 
 class _PresetIds(RandomIdGenerator):
@@ -87,7 +89,7 @@ class Tracing:
         start_ns: int | None = None,
     ) -> Span | None:
         """Return a span below `traceparent` if its trace is sampled, else None."""
-        if self._tracer is None or not traceparent.endswith("1"):
+        if self._tracer is None or traceparent[-1:] not in _SAMPLED:
             return None
         parent = parse(traceparent)
         if parent is None:
