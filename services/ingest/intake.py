@@ -128,9 +128,7 @@ class Intake:
                 wrong=error.wrong,
             )
         except Exception as error:  # noqa: BLE001 - one body that trips a mapping must not take 255 others with it
-            self._log_bug(
-                "mapping failed", error, delivery_id=delivery.delivery_id, provider=delivery.provider
-            )
+            self._log_bug("mapping failed", error, delivery_id=delivery.delivery_id, provider=delivery.provider)
             return Answer(reason="INTERNAL")
         disposition = Disposition.UNSPECIFIED if messages else Disposition.IGNORED
         return Entry(delivery=delivery, events=messages, traceparent=traceparent, disposition=disposition)
@@ -145,9 +143,7 @@ class Intake:
         left_s = deadline - asyncio.get_running_loop().time()
         answers = await self._ledger.record(entries, risks, timeout_s=min(self._budgets.record_s, left_s))
         return [
-            replace(answer, reason="INVALID_FIELD", wrong=entry.wrong)
-            if entry.wrong and answer.durable
-            else answer
+            replace(answer, reason="INVALID_FIELD", wrong=entry.wrong) if entry.wrong and answer.durable else answer
             for entry, answer in zip(entries, answers, strict=True)
         ]
 

@@ -34,9 +34,7 @@ class LedgerClient:
         Raises:
             Fault: what the ledger or the channel said, or INTERNAL for a wrong number of answers.
         """
-        response: ledger_pb2.RecordResponse = await call(
-            self._record, _request(entries, risks), timeout_s=timeout_s
-        )
+        response: ledger_pb2.RecordResponse = await call(self._record, _request(entries, risks), timeout_s=timeout_s)
         if len(response.results) != len(entries):
             message = f"The ledger gave {len(response.results)} results for {len(entries)} items."
             raise Fault(kind=Kind.INTERNAL, reason="INTERNAL", message=message)
