@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,8 @@ from mesh.errors import Fault, Kind
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+_log = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL_S: Final = 0.05
 _RETRY_PAUSE_S_MIN: Final = 0.03
@@ -184,6 +187,13 @@ class Batcher(Generic[ItemT, ResultT]):
             self._observer.sent(entries=len(batch), weight=weight, waited_s=waited_s)
         try:
             await self._deliver(batch)
+        except asyncio.CancelledError:
+            # A closed channel cancels its calls; whoever waits must not be left to the timeout.
+            _fail(
+                batch,
+                self._fault(Kind.UNAVAILABLE, "NOT_DURABLE", "lost the call; send it again, it can't be doubled."),
+            )
+            raise
         finally:
             for entry in batch:
                 self._release(entry)
@@ -211,8 +221,10 @@ class Batcher(Generic[ItemT, ResultT]):
             results = await self._send([cast("ItemT", entry.item) for entry in live], self._limits.attempt_s_max)
         except Fault as fault:
             return fault
-        except Exception as error:  # noqa: BLE001 - a bug in `send` must answer its entries, not strand them
-            return self._fault(Kind.INTERNAL, "INTERNAL", f"failed unexpectedly: {error!r}")
+        except Exception:  # noqa: BLE001 - logged here, and answered
+            # A bug in `send` must answer its entries, not strand them; its text is for the log, not for the caller.
+            _log.exception("unhandled error in a batch to %s", self._name)
+            return self._fault(Kind.INTERNAL, "INTERNAL", "failed; the log has the traceback at this time.")
         if len(results) != len(live):
             return self._fault(Kind.INTERNAL, "INTERNAL", f"got {len(results)} answers to {len(live)} entries.")
         for entry, result in zip(live, results, strict=True):
