@@ -19,6 +19,8 @@ _STATUS_WORDS: Final = {
 _ACKNOWLEDGED: Final = frozenset(
     {Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING}
 )
+# Sending these again can't help: the sender has to change the delivery.
+_REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", "UNSTORABLE"})
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
@@ -38,7 +40,7 @@ def native(answer: Answer, *, source: str, request_id: str, trace_id: str) -> tu
             extra={"conflict_field": fields},
         )
         return response, "conflict"
-    if answer.disposition is Disposition.UNPROCESSABLE:
+    if answer.disposition is Disposition.UNPROCESSABLE or answer.reason in _REFUSED_FOR_GOOD:
         fields = ", ".join(field for field, _ in answer.errors)
         detail = f"Nothing was stored. Put right: {fields}."
         response = problem(422, "INVALID_FIELD", detail, request_id=request_id, trace_id=trace_id, errors=answer.errors)
