@@ -41,9 +41,10 @@ def native(answer: Answer, *, source: str, request_id: str, trace_id: str) -> tu
         )
         return response, "conflict"
     if answer.disposition is Disposition.UNPROCESSABLE or answer.reason in _REFUSED_FOR_GOOD:
-        fields = ", ".join(field for field, _ in answer.errors)
+        fields = ", ".join(field for field, _ in answer.errors) or "the body"
         detail = f"Nothing was stored. Put right: {fields}."
-        response = problem(422, "INVALID_FIELD", detail, request_id=request_id, trace_id=trace_id, errors=answer.errors)
+        reason = answer.reason or "INVALID_FIELD"
+        response = problem(422, reason, detail, request_id=request_id, trace_id=trace_id, errors=answer.errors)
         return response, "invalid"
     return not_durable(answer.reason, request_id, trace_id), "not_durable"
 
