@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from mesh.errors import FieldViolation, Fault, Kind
+from mesh.errors import Fault, FieldViolation, Kind
 from services.ledger.read_ports import RowKey
 
 _VERSION: Final = b"\x01"

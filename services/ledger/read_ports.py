@@ -119,6 +119,13 @@ class ChangeCursor(Protocol):
 class ChangeFeed(Protocol):
     """The changes of every payment, from any position that is still kept."""
 
+    def check(self, position: str) -> None:
+        """Make sure that a position can be one of this feed's, before it is compared with others.
+
+        Raises:
+            FeedUnknown: it can't.
+        """
+
     async def now(self) -> str:
         """Return the position behind everything acknowledged so far; only once a stream was opened.
 
@@ -179,7 +186,7 @@ class Scan:
 
     Attributes:
         by: the condition.
-        value: its value; text, or the number of a status or risk level; unused for EVERYTHING.
+        value: its value; unused for EVERYTHING.
         since_ms: recorded at or after, 0 for no bound.
         until_ms: recorded before, 0 for no bound.
         ascending: oldest first.
@@ -188,7 +195,7 @@ class Scan:
     """
 
     by: SelectBy
-    value: str | int
+    value: str | Status | RiskLevel
     since_ms: int
     until_ms: int
     ascending: bool

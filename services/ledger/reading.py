@@ -5,15 +5,17 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from mesh.errors import Fault, Kind
+from services.ledger.model import Status
 from services.ledger.paging import PageTokens
 from services.ledger.read_ports import (
     ANY_PAYMENT,
     Found,
     PaymentFilter,
     PaymentReads,
+    RiskLevel,
     RowKey,
     Scan,
     SelectBy,
@@ -30,15 +32,6 @@ _SCANNED_EXTRA: Final = 100
 _CHUNK_ROWS_MAX: Final = 500
 
 
-class VersionWaiter(Protocol):
-    """Waits for a payment to reach a version."""
-
-    async def __call__(
-        self, source: str, tx_id: str, version: int, *, already: Callable[[], object], wait_s: float
-    ) -> None:
-        """Return once it has, `already` says it has, or the time is over."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
     """What is listed. Times are milliseconds since the Unix epoch, 0 for no bound; `until_ms` is exclusive.
@@ -47,7 +40,7 @@ class ListQuery:
     """
 
     by: tuple[SelectBy, ...] = (SelectBy.EVERYTHING,)
-    value: str | int = ""
+    value: str | Status | RiskLevel = ""
     wanted: PaymentFilter = ANY_PAYMENT
     since_ms: int = 0
     until_ms: int = 0
@@ -60,7 +53,7 @@ class ListQuery:
         wanted = self.wanted
         return (
             tuple(int(by) for by in self.by),
-            self.value if isinstance(self.value, str) else int(self.value),
+            str(self.value),
             wanted.source,
             int(wanted.status or 0),
             wanted.currency,

@@ -1,8 +1,8 @@
 """Watching changes: one stream per process, shared in memory by everybody who watches.
 
 The hub keeps the last changes in a ring. A watcher who resumes inside the ring joins at once; one who comes
-from further back reads from a stream of its own until it gets there. Positions sort as text, so joining neither
-misses nor repeats a change.
+from further back reads from a stream of its own until it gets there. Positions sort as text, so joining
+neither misses nor repeats a change.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Watching(Generic[MessageT]):
             Fault: OUT_OF_RANGE, the position is older than what is kept; INVALID, it is none; EXHAUSTED, the
                 reader is too slow, with its last position as `resume_token`; UNAVAILABLE, storage is away.
         """
+        if position is not None:
+            self._check(position)
         with self._hub.user():
             await self._hub.ready()
             sent = position or await self._hub.now()
@@ -60,7 +62,7 @@ class Watching(Generic[MessageT]):
                 yield self._render((), sent)
             # Nothing may be awaited between this look at the ring and following it: the ring could move on.
             while not self._hub.holds(sent):
-                async with aclosing(self._catch_up(sent, wanted)) as behind:
+                async with aclosing(self._catch_up(sent, wanted, heartbeat_s)) as behind:
                     async for message, reached in behind:
                         if message is not None:
                             yield message
@@ -125,10 +127,14 @@ class Watching(Generic[MessageT]):
                 except TimeoutError:
                     continue
 
-    async def _catch_up(self, position: str, wanted: PaymentFilter) -> AsyncGenerator[tuple[MessageT | None, str]]:
+    async def _catch_up(
+        self, position: str, wanted: PaymentFilter, heartbeat_s: float
+    ) -> AsyncGenerator[tuple[MessageT | None, str]]:
         """Yield from a stream of its own until the ring holds what comes next, with the position reached."""
         cursor: ChangeCursor | None = None
         pause = self._hub.backoff()
+        loop = asyncio.get_running_loop()
+        due = loop.time() + heartbeat_s
         try:
             while not self._hub.holds(position):
                 try:
@@ -145,8 +151,13 @@ class Watching(Generic[MessageT]):
                 for segment in segments_of(
                     batch.changes, batch.position, self._render, size_max=self._hub.limits.group_max
                 ):
+                    message = segment.message(wanted)
+                    if message is None and loop.time() >= due:
+                        message = self._render((), segment.position)
+                    if message is not None:
+                        due = loop.time() + heartbeat_s
                     position = segment.position
-                    yield segment.message(wanted), position
+                    yield message, position
                 position = batch.position
                 yield None, position
         except FeedLost as error:
@@ -154,6 +165,12 @@ class Watching(Generic[MessageT]):
         finally:
             if cursor is not None:
                 await cursor.close()
+
+    def _check(self, position: str) -> None:
+        try:
+            self._feed.check(position)
+        except FeedUnknown as error:
+            raise not_a_token() from error
 
     async def _open(self, position: str) -> ChangeCursor:
         async with self._gate:

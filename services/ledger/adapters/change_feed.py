@@ -53,6 +53,12 @@ class MongoChangeFeed:
         self._silence_ms = silence_ms
         self._mark = ""
 
+    def check(self, position: str) -> None:
+        """Make sure that a position looks like a token and lies not in the future."""
+        matched = _TOKEN.fullmatch(position)
+        if matched is None or int(matched[1], 16) > time.time() + _FUTURE_S_MAX:
+            raise FeedUnknown("not a position of this feed")
+
     async def now(self) -> str:
         """Return the position behind the server's last operation."""
         try:
@@ -65,7 +71,6 @@ class MongoChangeFeed:
         """Start a stream after a position, or at the server's last operation."""
         stage: dict[str, Any] = {"fullDocument": "updateLookup"}
         if after is not None:
-            _check(after)
             stage["startAfter"] = {"_data": after}
         session = None
         try:
@@ -150,12 +155,6 @@ class MongoChangeCursor:
         finally:
             self._id = Int64(0)
             await self._session.end_session()
-
-
-def _check(token: str) -> None:
-    matched = _TOKEN.fullmatch(token)
-    if matched is None or int(matched[1], 16) > time.time() + _FUTURE_S_MAX:
-        raise FeedUnknown("not a position of this feed")
 
 
 def _failure(error: PyMongoError, *, opening_after: str | None) -> Exception:

@@ -11,8 +11,7 @@ from pymongo.errors import PyMongoError
 
 from mesh.errors import Fault, Kind
 from services.ledger.adapters.documents import to_payment
-from services.ledger.model import Status
-from services.ledger.read_ports import Found, RiskLevel, Scan, SelectBy
+from services.ledger.read_ports import Found, Scan, SelectBy
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -31,27 +30,25 @@ _FIELDS: Final = {by: name for by, name in _INDEXES.items() if by is not SelectB
 }
 _COUNT: Final = {"$size": {"$ifNull": ["$events", []]}}
 # Everything but the events: those of a long-lived payment outweigh all the rest.
-_BASIC: Final = {
-    name: True
-    for name in (
-        "source",
-        "tx_id",
-        "version",
-        "status",
-        "totals",
-        "flags",
-        "amount_fixed",
-        "amount",
-        "currency",
-        "exponent",
-        "sender_account",
-        "receiver_account",
-        "aliases",
-        "risk",
-        "recorded_at",
-        "updated_at",
-    )
-} | {"event_count": _COUNT}
+_WITHOUT_EVENTS: Final = (
+    "source",
+    "tx_id",
+    "version",
+    "status",
+    "totals",
+    "flags",
+    "amount_fixed",
+    "amount",
+    "currency",
+    "exponent",
+    "sender_account",
+    "receiver_account",
+    "aliases",
+    "risk",
+    "recorded_at",
+    "updated_at",
+)
+_BASIC: Final = {**dict.fromkeys(_WITHOUT_EVENTS, 1), "event_count": _COUNT}
 
 
 class MongoPaymentReads:
@@ -96,12 +93,9 @@ class MongoPaymentReads:
 def _condition(scan: Scan) -> Mapping[str, Any]:
     """Return the filter of a walk: the indexed value, the range of time, and what lies behind the last row."""
     condition: dict[str, Any] = {}
-    if scan.by is SelectBy.STATUS:
-        condition["status"] = Status(scan.value).name.lower()
-    elif scan.by is SelectBy.RISK_LEVEL:
-        condition["risk.level"] = RiskLevel(scan.value).name.lower()
-    elif scan.by is not SelectBy.EVERYTHING:
-        condition[_FIELDS[scan.by]] = scan.value
+    if scan.by is not SelectBy.EVERYTHING:
+        value = scan.value
+        condition[_FIELDS[scan.by]] = value if isinstance(value, str) else value.name.lower()
     bounds: dict[str, Any] = {}
     if scan.since_ms:
         bounds["$gte"] = DatetimeMS(scan.since_ms)

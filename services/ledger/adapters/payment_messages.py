@@ -1,0 +1,116 @@
+"""Payments and their changes as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+from autopay.ledger.v1 import ledger_pb2
+from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
+
+from services.ledger.model import Event
+from services.ledger.read_ports import Found, PaymentChange, risk_level_of
+
+_DELTA: Final = payment_pb2.AMOUNT_BASIS_DELTA
+_CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
+
+
+def render(changes: Sequence[PaymentChange], position: str) -> ledger_pb2.WatchTransactionsResponse:
+    """Return the message of consecutive changes and the position after them."""
+    return ledger_pb2.WatchTransactionsResponse(
+        changes=[_change_message(change) for change in changes], resume_token=position
+    )
+
+
+def _change_message(change: PaymentChange) -> ledger_pb2.TransactionChange:
+    return ledger_pb2.TransactionChange(
+        source=change.source,
+        tx_id=change.tx_id,
+        version=change.version,
+        status=_number(change.facts.status),
+        events=[_event_message(event) for event in change.events],
+        recorded_at_ms=change.recorded_at_ms,
+        sender_account=change.sender,
+        receiver_account=change.receiver,
+        risk_level=_number(change.facts.risk_level),
+        outcome=_number(change.outcome),
+    )
+
+
+def _event_message(event: Event) -> payment_pb2.PaymentEvent:
+    return payment_pb2.PaymentEvent(
+        tx_id=event.tx_id,
+        event_id=event.event_id,
+        kind=_number(event.kind),
+        object_id=event.object_id,
+        amount=_money(event.amount, event.currency, event.exponent),
+        basis=_CUMULATIVE if event.cumulative else _DELTA,
+        amount_fixed=event.amount_fixed,
+        sender_account=event.sender,
+        receiver_account=event.receiver,
+        event_time_ms=event.time_ms,
+        event_time_signed=event.time_signed,
+        description=event.description,
+        aliases=event.aliases,
+    )
+
+
+def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:
+    """Return a payment as its message; `full` with its events, in the order of the fold, and its description."""
+    payment = found.payment
+    totals = payment.totals
+    message = ledger_pb2.Transaction(
+        source=payment.source,
+        tx_id=payment.tx_id,
+        version=payment.version,
+        status=_number(payment.status),
+        amount=_money(payment.amount, payment.currency, payment.exponent),
+        sender_account=payment.sender,
+        receiver_account=payment.receiver,
+        totals=payment_pb2.Totals(
+            authorized=totals.authorized,
+            captured=totals.captured,
+            refunded=totals.refunded,
+            disputed=totals.disputed,
+        ),
+        flags=[_number(flag) for flag in payment.flags],
+        aliases=payment.aliases,
+        risk=_risk_message(payment.risk),
+        recorded_at_ms=payment.recorded_at_ms,
+        updated_at_ms=payment.updated_at_ms,
+        event_count=found.event_count,
+        analysis_state=ledger_pb2.ANALYSIS_STATE_NONE,
+    )
+    if full:
+        message.description = payment.description
+        for stored in sorted(payment.events, key=lambda each: each.event.order):
+            message.events.add(
+                event=_event_message(stored.event),
+                outcome=_number(stored.outcome),
+                delivery=stored.delivery,
+                recorded_at_ms=stored.recorded_at_ms,
+            )
+    return message
+
+
+def _money(amount: int | None, currency: str, exponent: int) -> money_pb2.Money | None:
+    if amount is None:
+        return None
+    return money_pb2.Money(minor_units=amount, currency=currency, exponent=exponent)
+
+
+def _risk_message(risk: Mapping[str, Any] | None) -> risk_pb2.Risk | None:
+    if risk is None:
+        return None
+    return risk_pb2.Risk(
+        score=risk["score"],
+        level=_number(risk_level_of(risk["level"])),
+        reasons=[risk_pb2.RiskReason(**reason) for reason in risk["reasons"]],
+        model_version=risk["model_version"],
+    )
+
+
+def _number(value: IntEnum | None) -> Any:
+    """Return a number of ours as the contract's enum, which has the same numbers, 0 for none."""
+    return value or 0

@@ -1,0 +1,150 @@
+"""A real ledger for tests: its servicers over gRPC on a free port, on a real MongoDB."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
+
+from mesh import tracing
+from mesh.server import Server
+from services.ledger.adapters import indexes, mongo
+from services.ledger.adapters.change_feed import MongoChangeFeed
+from services.ledger.adapters.mongo_deliveries import MongoDeliveries
+from services.ledger.adapters.mongo_payments import MongoPayments
+from services.ledger.adapters.mongo_reads import MongoPaymentReads
+from services.ledger.adapters.payment_messages import render
+from services.ledger.change_hub import ChangeHub, WatchLimits
+from services.ledger.intake import Intake
+from services.ledger.paging import PageTokens
+from services.ledger.read_servicer import ReadServicer
+from services.ledger.reading import Reader
+from services.ledger.recording import Recorder
+from services.ledger.servicer import SERVICE, RecordServicer
+from services.ledger.spans import SpanMaker
+from services.ledger.watching import Watching
+
+BUDGET_S = 5.0
+TIMEOUT_S = 30.0
+
+_numbers = itertools.count(1)
+
+
+class _Servicer(ReadServicer, RecordServicer):
+    def __init__(self, reader: Reader, watching: Watching[Any], intake: Intake) -> None:
+        ReadServicer.__init__(self, reader, watching)
+        RecordServicer.__init__(self, intake)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningLedger:
+    """A ledger that is running: a stub to call it, and its database to look behind it."""
+
+    stub: ledger_pb2_grpc.LedgerServiceStub
+    hub: ChangeHub[Any]
+    database: Any
+
+    async def record(self, *events: payment_pb2.PaymentEvent, risk: int = 0, source: str = "autopay") -> None:
+        """Record events, each as an item of its own, in calls of 256; every one has to become durable."""
+        items = [recorded(event, risk=risk, source=source) for event in events]
+        for start in range(0, len(items), 256):
+            request = ledger_pb2.RecordRequest(items=items[start : start + 256])
+            answer = await self.stub.Record(request, timeout=TIMEOUT_S)
+            assert not any(result.HasField("error") for result in answer.results), answer
+
+
+def recorded(event: payment_pb2.PaymentEvent, *, risk: int = 0, source: str = "autopay") -> ledger_pb2.RecordItem:
+    """An item of one event stated by a service."""
+    wrapped = ledger_pb2.RecordEvent(event=event)
+    if risk:
+        wrapped.risk.CopyFrom(risk_pb2.Risk(score=risk / 5, level=risk, model_version="1"))  # type: ignore[arg-type]
+    return ledger_pb2.RecordItem(delivery_id=f"d-{next(_numbers)}", source=source, events=[wrapped])
+
+
+def captured(tx_id: str, minor_units: int = 1_000, currency: str = "EUR", **fields: Any) -> payment_pb2.PaymentEvent:
+    """A payment's capture of its own amount, from `alice` to `shop` unless said otherwise."""
+    return _event(
+        tx_id,
+        payment_pb2.EVENT_KIND_CAPTURED,
+        minor_units,
+        currency,
+        **{"amount_fixed": True, "sender_account": "alice", "receiver_account": "shop", **fields},
+    )
+
+
+def refunded(tx_id: str, minor_units: int, currency: str = "EUR", **fields: Any) -> payment_pb2.PaymentEvent:
+    """A refund, each one of its own unless `object_id` says otherwise."""
+    return _event(tx_id, payment_pb2.EVENT_KIND_REFUNDED, minor_units, currency, **fields)
+
+
+def _event(tx_id: str, kind: Any, minor_units: int, currency: str, **fields: Any) -> payment_pb2.PaymentEvent:
+    exponent = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}[currency]
+    return payment_pb2.PaymentEvent(
+        tx_id=tx_id,
+        event_id=fields.pop("event_id", f"e-{next(_numbers)}"),
+        kind=kind,
+        amount=money_pb2.Money(minor_units=minor_units, currency=currency, exponent=exponent),
+        event_time_ms=time.time_ns() // 1_000_000,
+        event_time_signed=True,
+        **fields,
+    )
+
+
+@asynccontextmanager
+async def running_ledger(url: str, *, limits: WatchLimits | None = None) -> AsyncIterator[RunningLedger]:
+    """Run a ledger on a database while the context lasts."""
+    clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
+    writes, reads, changes = (mongo.database_of(client, url) for client in clients)
+    await indexes.ensure(writes)
+    recorder = Recorder(
+        MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S)),
+        MongoDeliveries(mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S)),
+        clock_ms=clock_ms,
+        spans=SpanMaker(tracing.configure("ledger")),
+    )
+    feed = MongoChangeFeed(changes, silence_ms=300)
+    hub = ChangeHub(feed, render, limits)
+    reader = Reader(
+        MongoPaymentReads(reads["transactions"], budget_s=BUDGET_S), PageTokens(b"k" * 32), clock_ms=clock_ms
+    )
+    intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
+    server = Server(services=[SERVICE], reflect=False)
+    servicer = _Servicer(reader, Watching(feed, hub, render), intake)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
+    port = await server.start("127.0.0.1:0")
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = ledger_pb2_grpc.LedgerServiceStub(channel)
+            yield RunningLedger(stub=stub, hub=hub, database=reads)
+    finally:
+        await hub.close()
+        await server.drain(notice_s=0, grace_s=1)
+        await intake.close(grace_s=1)
+        for client in clients:
+            client.close()
+
+
+def clock_ms() -> int:
+    """Milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+async def first_changes(
+    stream: Any, count: int
+) -> tuple[Sequence[ledger_pb2.TransactionChange], Sequence[ledger_pb2.WatchTransactionsResponse]]:
+    """The first so many changes of a stream, and the messages they came in."""
+    changes: list[ledger_pb2.TransactionChange] = []
+    messages: list[ledger_pb2.WatchTransactionsResponse] = []
+    while len(changes) < count:
+        message = await stream.read()
+        assert message is not grpc.aio.EOF
+        messages.append(message)
+        changes.extend(message.changes)
+    return changes, messages
