@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -56,6 +57,8 @@ _KIND_BY_CODE: Final[Mapping[grpc.StatusCode, Kind]] = {code: kind for kind, cod
 
 # Kinds after which the very same call may succeed.
 _RETRYABLE: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED})
+
+_DETAILS: Final = (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +135,12 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> Fault:
     fields: list[FieldViolation] = []
     retry_after_s: float | None = None
     for detail in _details(error):
-        info = error_details_pb2.ErrorInfo()
-        bad = error_details_pb2.BadRequest()
-        retry = error_details_pb2.RetryInfo()
-        if detail.Unpack(info):
-            reason, metadata = info.reason, dict(info.metadata)
-        elif detail.Unpack(bad):
-            fields = [FieldViolation(field=v.field, description=v.description) for v in bad.field_violations]
-        elif detail.Unpack(retry):
-            retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
+        if isinstance(detail, error_details_pb2.ErrorInfo):
+            reason, metadata = detail.reason, dict(detail.metadata)
+        elif isinstance(detail, error_details_pb2.BadRequest):
+            fields = [FieldViolation(field=v.field, description=v.description) for v in detail.field_violations]
+        elif isinstance(detail, error_details_pb2.RetryInfo):
+            retry_after_s = detail.retry_delay.ToMilliseconds() / 1000
     return Fault(
         kind=kind,
         reason=reason,
@@ -151,13 +151,14 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> Fault:
     )
 
 
-def _details(error: grpc.aio.AioRpcError) -> Sequence[any_pb2.Any]:
+def _details(error: grpc.aio.AioRpcError) -> Sequence[Message]:
     # A server that is not ours may send a malformed detail; the code and message still count.
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what it reads
-    except ValueError:
+        packed = status.details if status is not None else ()
+        return [kind.FromString(detail.value) for detail in packed for kind in _DETAILS if detail.Is(kind.DESCRIPTOR)]
+    except (ValueError, DecodeError):
         return ()
-    return status.details if status is not None else ()
 
 
 def _default_reason(kind: Kind) -> str:

@@ -163,6 +163,8 @@ class Server:
         except RuntimeError as error:
             message = f"can't listen on {address}: it is taken, or not an address of this machine"
             raise OSError(message) from error
+        # gRPC's own health service says SERVING for the whole server from the beginning.
+        await self.set_healthy(healthy=False)
         await self.raw.start()
         return port
 

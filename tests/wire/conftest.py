@@ -1,0 +1,64 @@
+"""Real servers on loopback for tests of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from mesh.channel import open_channel
+from mesh.metrics import RpcMetrics
+from mesh.server import Server
+from tests.fakes import echo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A server that listens."""
+
+    server: Server
+    address: str
+
+
+StartEcho = Callable[..., Awaitable[Running]]
+OpenChannel = Callable[[str], grpc.aio.Channel]
+
+
+@pytest.fixture
+async def start_echo() -> AsyncIterator[StartEcho]:
+    """Return a function that starts servers of `tests.fakes.echo`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            *,
+            say: echo.Unary = echo.same,
+            listen: echo.Stream = echo.none,
+            healthy: bool = True,
+            metrics: RpcMetrics | None = None,
+            reflect: bool = False,
+        ) -> Running:
+            server = Server(services=[echo.SERVICE], reflect=reflect, metrics=metrics)
+            echo.add(server.raw, say=say, listen=listen)
+            stack.push_async_callback(server.raw.stop, None)
+            port = await server.start("127.0.0.1:0")
+            if healthy:
+                await server.set_healthy(healthy=True)
+            return Running(server=server, address=f"127.0.0.1:{port}")
+
+        yield start
+
+
+@pytest.fixture
+async def channel_to() -> AsyncIterator[OpenChannel]:
+    """Return a function that opens channels as our processes do, closed after the test."""
+    async with AsyncExitStack() as stack:
+
+        def opened(target: str) -> grpc.aio.Channel:
+            channel = open_channel(target, service=echo.SERVICE)
+            stack.push_async_callback(channel.close)
+            return channel
+
+        yield opened
