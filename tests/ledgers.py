@@ -91,7 +91,7 @@ def _event(tx_id: str, kind: Any, minor_units: int, currency: str, **fields: Any
         event_id=fields.pop("event_id", f"e-{next(_numbers)}"),
         kind=kind,
         amount=money_pb2.Money(minor_units=minor_units, currency=currency, exponent=exponent),
-        event_time_ms=time.time_ns() // 1_000_000,
+        event_time_ms=fields.pop("event_time_ms", clock_ms()),
         event_time_signed=True,
         **fields,
     )

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ _VERSION: Final = b"\x01"
 _SEAL_BYTES: Final = 16
 _TIME_BYTES: Final = 8
 # A payment's id is at most 141 characters of one byte each; the rest is version, time and seal.
-_TOKEN_CHARACTERS_MAX: Final = 400
+_token: Final = re.compile(r"[A-Za-z0-9_-]{1,400}", re.ASCII).fullmatch
 
 
 class PageTokens:
@@ -55,11 +56,11 @@ class PageTokens:
 
 
 def _split(token: str) -> tuple[bytes, bytes]:
-    if len(token) > _TOKEN_CHARACTERS_MAX:
-        raise _token_invalid("is too long")
+    if not _token(token):
+        raise _token_invalid("is malformed")
     try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except binascii.Error:
         raise _token_invalid("is malformed") from None
     if len(raw) <= _SEAL_BYTES + 1 + _TIME_BYTES or raw[_SEAL_BYTES : _SEAL_BYTES + 1] != _VERSION:
         raise _token_invalid("is malformed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bson import DatetimeMS
+from bson import DatetimeMS, MaxKey, MinKey
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from mesh.errors import Fault, Kind
 from services.ledger.adapters.documents import to_payment
@@ -15,6 +15,8 @@ from services.ledger.read_ports import Found, Scan, SelectBy
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
+
+_Key = list[tuple[str, Any]]
 
 _INDEXES: Final = {
     SelectBy.EVERYTHING: "recorded_at",
@@ -28,6 +30,8 @@ _INDEXES: Final = {
 _FIELDS: Final = {by: name for by, name in _INDEXES.items() if by is not SelectBy.EVERYTHING} | {
     SelectBy.RISK_LEVEL: "risk.level"
 }
+# MaxTimeMSExpired, and what a server says that is going down, came up just now, or lost its primary.
+_PASSING: Final = frozenset({50, 89, 91, 133, 134, 189, 202, 262, 10107, 11600, 11602, 13435, 13436})
 _COUNT: Final = {"$size": {"$ifNull": ["$events", []]}}
 # Everything but the events: those of a long-lived payment outweigh all the rest.
 _WITHOUT_EVENTS: Final = (
@@ -70,52 +74,63 @@ class MongoPaymentReads:
         try:
             return [_found(document) for document in await cursor.to_list(len(ids))]
         except PyMongoError as error:
-            raise unreachable() from error
+            raise fault_of(error) from error
 
     async def scan(self, scan: Scan) -> Sequence[Found]:
         """Return the next rows of a walk along the index of its condition."""
+        if _is_empty(scan):
+            return []
+        least, most = _bounds(scan)
         direction = ASCENDING if scan.ascending else DESCENDING
         cursor = self._collection.find(
-            _condition(scan),
+            {},
             _BASIC,
-            sort=[("recorded_at", direction), ("_id", direction)],
+            sort=[(name, direction) for name, _ in least],
             limit=scan.rows_max,
             batch_size=scan.rows_max + 1,
             hint=_INDEXES[scan.by],
             max_time_ms=self._budget_ms,
         )
+        cursor.min(least).max(most)
         try:
             return [_found(document) for document in await cursor.to_list(scan.rows_max)]
         except PyMongoError as error:
-            raise unreachable() from error
+            raise fault_of(error) from error
 
 
-def _condition(scan: Scan) -> Mapping[str, Any]:
-    """Return the filter of a walk: the indexed value, the range of time, and what lies behind the last row."""
-    condition: dict[str, Any] = {}
+def _bounds(scan: Scan) -> tuple[_Key, _Key]:
+    """Return the first entry of the index that is walked, and the one it stops before.
+
+    Bounds of the index itself seek to the very row behind the last page; as conditions, every row recorded in the same
+    millisecond would be looked at again.
+    """
+    prefix: _Key = []
     if scan.by is not SelectBy.EVERYTHING:
-        value = scan.value
-        condition[_FIELDS[scan.by]] = value if isinstance(value, str) else value.name.lower()
-    bounds: dict[str, Any] = {}
-    if scan.since_ms:
-        bounds["$gte"] = DatetimeMS(scan.since_ms)
-    if scan.until_ms:
-        bounds["$lt"] = DatetimeMS(scan.until_ms)
+        value = scan.value if isinstance(scan.value, str) else scan.value.name.lower()
+        prefix = [(_FIELDS[scan.by], value)]
+    least: _Key = [
+        *prefix,
+        ("recorded_at", DatetimeMS(scan.since_ms) if scan.since_ms else MinKey()),
+        ("_id", MinKey()),
+    ]
+    most: _Key = [*prefix, ("recorded_at", DatetimeMS(scan.until_ms) if scan.until_ms else MaxKey()), ("_id", MinKey())]
+    if scan.after is not None:
+        at = DatetimeMS(scan.after.recorded_at_ms)
+        if scan.ascending:
+            # The least text behind an id is the id with a NUL.
+            least = [*prefix, ("recorded_at", at), ("_id", f"{scan.after.id}\0")]
+        else:
+            most = [*prefix, ("recorded_at", at), ("_id", scan.after.id)]
+    return least, most
+
+
+def _is_empty(scan: Scan) -> bool:
+    """Return whether nothing can lie in the range, which the server would call an error."""
     if scan.after is None:
-        return {**condition, "recorded_at": bounds} if bounds else condition
-    at = DatetimeMS(scan.after.recorded_at_ms)
-    behind = "$gt" if scan.ascending else "$lt"
-    # The outer bound on the time is what the index seeks by; the `$or` only drops rows of the same millisecond.
-    edge = {"$gte": at} if scan.ascending else {"$lte": at}
-    both = [{"recorded_at": bounds}] if bounds else []
-    return {
-        **condition,
-        "$and": [
-            *both,
-            {"recorded_at": edge},
-            {"$or": [{"recorded_at": {behind: at}}, {"recorded_at": at, "_id": {behind: scan.after.id}}]},
-        ],
-    }
+        return bool(scan.until_ms) and scan.until_ms <= scan.since_ms
+    if scan.ascending:
+        return bool(scan.until_ms) and scan.after.recorded_at_ms >= scan.until_ms
+    return scan.after.recorded_at_ms < scan.since_ms
 
 
 def _found(document: Mapping[str, Any]) -> Found:
@@ -123,8 +138,10 @@ def _found(document: Mapping[str, Any]) -> Found:
     return Found(payment=payment, event_count=document.get("event_count", len(payment.events)))
 
 
-def unreachable() -> Fault:
-    """Return the fault of storage that doesn't answer."""
+def fault_of(error: PyMongoError) -> Exception:
+    """Return what a failed read means: storage is away or too slow, or else a mistake of ours, which is not hidden."""
+    if isinstance(error, OperationFailure) and error.code not in _PASSING:
+        return error
     return Fault(
         kind=Kind.UNAVAILABLE,
         reason="DEPENDENCY_DOWN",
