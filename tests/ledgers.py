@@ -20,6 +20,7 @@ from services.ledger.adapters.change_feed import MongoChangeFeed
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import MongoPayments
 from services.ledger.adapters.mongo_reads import MongoPaymentReads
+from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
 from services.ledger.change_hub import ChangeHub, WatchLimits
 from services.ledger.intake import Intake
@@ -29,6 +30,7 @@ from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
 from services.ledger.servicer import SERVICE, RecordServicer
 from services.ledger.spans import SpanMaker
+from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching
 
 BUDGET_S = 5.0
@@ -38,8 +40,8 @@ _numbers = itertools.count(1)
 
 
 class _Servicer(ReadServicer, RecordServicer):
-    def __init__(self, reader: Reader, watching: Watching[Any], intake: Intake) -> None:
-        ReadServicer.__init__(self, reader, watching)
+    def __init__(self, reader: Reader, watching: Watching[Any], summarizer: Summarizer, intake: Intake) -> None:
+        ReadServicer.__init__(self, reader, watching, summarizer)
         RecordServicer.__init__(self, intake)
 
 
@@ -116,7 +118,8 @@ async def running_ledger(url: str, *, limits: WatchLimits | None = None) -> Asyn
     )
     intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
     server = Server(services=[SERVICE], reflect=False)
-    servicer = _Servicer(reader, Watching(feed, hub, render), intake)
+    summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
+    servicer = _Servicer(reader, Watching(feed, hub, render), summarizer, intake)
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
     port = await server.start("127.0.0.1:0")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from mesh.errors import Fault, Kind, invalid
@@ -10,6 +11,7 @@ from services.ledger.currencies import exponent_of
 from services.ledger.model import Status
 from services.ledger.read_ports import PaymentFilter, RiskLevel
 from services.ledger.requests import check_source, check_tx_id
+from services.ledger.summarizing import DIMENSIONS_MAX, RANGE_DAYS_MAX, Dimension
 
 NAMES_MAX: Final = 1_000
 PAGE_ROWS_MAX: Final = 1_000
@@ -20,6 +22,7 @@ HEARTBEAT_MS_DEFAULT: Final = 15_000
 WAIT_MS_MAX: Final = 10_000
 # The end of year 9999.
 TIME_MS_MAX: Final = 253_402_300_799_999
+_DAY_MS: Final = 86_400_000
 
 _account = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 
@@ -58,6 +61,31 @@ def check_times(since_ms: int, until_ms: int) -> None:
     check_range(until_ms, 0, TIME_MS_MAX, "recorded_until_ms")
     if until_ms and until_ms <= since_ms:
         raise invalid("recorded_until_ms", "must be later than recorded_since_ms")
+
+
+def check_summary_times(since_ms: int, until_ms: int) -> None:
+    """Refuse a range of time without both ends, or one that is too long."""
+    check_range(since_ms, 1, TIME_MS_MAX, "recorded_since_ms")
+    check_range(until_ms, 1, TIME_MS_MAX, "recorded_until_ms")
+    if not 0 < until_ms - since_ms <= RANGE_DAYS_MAX * _DAY_MS:
+        raise invalid("recorded_until_ms", f"must be later than recorded_since_ms, by at most {RANGE_DAYS_MAX} days")
+
+
+def dimensions_of(numbers: Sequence[int]) -> tuple[Dimension, ...]:
+    """Return the dimensions to group by.
+
+    Raises:
+        Fault: INVALID_FIELD naming the wrong one.
+    """
+    for place, number in enumerate(numbers):
+        if number not in _DIMENSIONS:
+            raise invalid(f"group_by[{place}]", "must be one of SummaryGroup")
+        if number in numbers[:place]:
+            raise invalid(f"group_by[{place}]", "is there already")
+    chosen = tuple(_DIMENSIONS[number] for number in numbers)
+    if not chosen or len(set(chosen) - {Dimension.CURRENCY}) > DIMENSIONS_MAX:
+        raise invalid("group_by", f"must hold 1 to {DIMENSIONS_MAX} dimensions besides the currency")
+    return chosen
 
 
 def status_of(number: int, field: str) -> Status | None:
@@ -112,5 +140,6 @@ def too_large(field: str, count: int, most: int) -> Fault:
     )
 
 
+_DIMENSIONS: Final = {int(dimension): dimension for dimension in Dimension}
 _STATUSES: Final = {0: None} | {int(status): status for status in Status}
 _LEVELS: Final = {0: None} | {int(level): level for level in RiskLevel}

@@ -11,10 +11,11 @@ from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from mesh.errors import invalid, not_implemented
 from services.ledger import read_requests as rules
-from services.ledger.adapters.payment_messages import transaction_message
+from services.ledger.adapters.payment_messages import summary_message, transaction_message
 from services.ledger.read_ports import PaymentFilter, SelectBy
 from services.ledger.reading import ListQuery, Reader
 from services.ledger.requests import check_source
+from services.ledger.summarizing import GROUPS_DEFAULT, GROUPS_MAX, Summarizer, SummaryQuery
 from services.ledger.watching import Watching
 
 _VIEWS: Final = frozenset(ledger_pb2.TransactionView.values())
@@ -31,10 +32,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """The RPCs that read."""
 
-    def __init__(self, reader: Reader, watching: Watching[ledger_pb2.WatchTransactionsResponse]) -> None:
-        """Read through `reader`, stream through `watching`, whose messages `payment_messages.render` makes."""
+    def __init__(
+        self,
+        reader: Reader,
+        watching: Watching[ledger_pb2.WatchTransactionsResponse],
+        summarizer: Summarizer,
+    ) -> None:
+        """Read through `reader` and `summarizer`, stream through `watching`, rendered by `payment_messages`."""
         self._reader = reader
         self._watching = watching
+        self._summarizer = summarizer
 
     async def GetTransaction(
         self, request: ledger_pb2.GetTransactionRequest, context: Context
@@ -102,6 +109,26 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
         async with aclosing(changes):
             async for message in changes:
                 yield message
+
+    async def SummarizeTransactions(
+        self, request: ledger_pb2.SummarizeTransactionsRequest, context: Context
+    ) -> ledger_pb2.SummarizeTransactionsResponse:
+        """Return counts and sums by group."""
+        del context
+        rules.check_summary_times(request.recorded_since_ms, request.recorded_until_ms)
+        groups_max = request.group_limit or GROUPS_DEFAULT
+        rules.check_range(groups_max, 1, GROUPS_MAX, "group_limit")
+        query = SummaryQuery(
+            since_ms=request.recorded_since_ms,
+            until_ms=request.recorded_until_ms,
+            by=rules.dimensions_of(request.group_by),
+            wanted=_filter(request.filter),
+            groups_max=groups_max,
+        )
+        summary = await self._summarizer.summarize(query)
+        return ledger_pb2.SummarizeTransactionsResponse(
+            rows=[summary_message(row) for row in summary.rows], truncated=summary.truncated
+        )
 
 
 def _filter(message: ledger_pb2.TransactionFilter) -> PaymentFilter:

@@ -11,6 +11,7 @@ from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
 from services.ledger.model import Event
 from services.ledger.read_ports import Found, PaymentChange, risk_level_of
+from services.ledger.summarizing import Dimension, SummaryRow
 
 _DELTA: Final = payment_pb2.AMOUNT_BASIS_DELTA
 _CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
@@ -98,6 +99,19 @@ def _money(amount: int | None, currency: str, exponent: int) -> money_pb2.Money 
     if amount is None:
         return None
     return money_pb2.Money(minor_units=amount, currency=currency, exponent=exponent)
+
+
+def summary_message(row: SummaryRow) -> ledger_pb2.SummaryRow:
+    """Return one group of a summary as its message."""
+    currency = row.key.get(Dimension.CURRENCY, "")
+    return ledger_pb2.SummaryRow(
+        key={dimension.name.lower(): value for dimension, value in row.key.items()},
+        count=row.count,
+        amount=money_pb2.Money(minor_units=row.amount, currency=currency, exponent=row.exponent),
+        totals=payment_pb2.Totals(
+            authorized=row.authorized, captured=row.captured, refunded=row.refunded, disputed=row.disputed
+        ),
+    )
 
 
 def _risk_message(risk: Mapping[str, Any] | None) -> risk_pb2.Risk | None:
