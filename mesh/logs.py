@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import logging
 import sys
 import traceback
@@ -57,8 +58,9 @@ class LineSink:
         try:
             self._write(b"\n".join(lines))
             self._flush()
-        except (BrokenPipeError, ValueError):
-            # Nobody reads the log any more; serving payments goes on.
+        except (OSError, ValueError):
+            # Nobody reads the log any more, or its disk is full; serving payments goes on. Raised from here the error
+            # would be logged by the loop, which would fail again, for ever.
             return
 
 
@@ -75,7 +77,11 @@ class _Renderer:
             "process": self._process,
         }
         line.update(event)
-        return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            # A lone surrogate or an integer beyond 64 bits, for example in a library's message.
+            return json.dumps(line, default=str, skipkeys=True).encode()
 
 
 class _StandardHandler(logging.Handler):

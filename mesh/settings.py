@@ -12,12 +12,14 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic_core import ErrorDetails
+
 _FILE_SUFFIX = "_FILE"
 
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest TCP port
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:  # noqa: PLR2004 - the highest TCP port
         message = "expected host:port, for example 127.0.0.1:8080"
         raise ValueError(message)
     return value
@@ -34,11 +36,21 @@ class _EnvironmentAndFiles(EnvSettingsSource):
         for name, path in tuple(loaded.items()):
             target = name[: -len(_FILE_SUFFIX)] if name.lower().endswith(_FILE_SUFFIX.lower()) else ""
             if target and path and self._is_field(target):
-                loaded.setdefault(target, Path(path).read_text(encoding="utf-8").strip())
+                loaded.setdefault(target, _content(name, path))
         return loaded
 
     def _is_field(self, name: str) -> bool:
         return name.lower() in {known.lower() for known in environment_names(self.settings_cls)}
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    raise ValueError(f"wrong setting: {name.upper()}: can't read {path}: {reason}")
 
 
 class MeshSettings(BaseSettings):
@@ -93,15 +105,18 @@ class MeshSettings(BaseSettings):
         try:
             return cls(**values)
         except ValidationError as error:
-            wrong = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-            raise ValueError(f"wrong setting: {wrong}") from None
-        except OSError as error:
-            raise ValueError(f"can't read the file that a *_FILE setting names: {error}") from None
+            raise ValueError(f"wrong setting: {'; '.join(map(_sentence, error.errors()))}") from None
 
     @property
     def production(self) -> bool:
         """True where nothing made for development may run."""
         return self.environment == "production"
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    # A rule over several settings has no place of its own, and names them in its words.
+    place = f"{problem['loc'][0]}: " if problem["loc"] else ""
+    return place + problem["msg"].removeprefix("Value error, ")
 
 
 def environment_names(settings_cls: type[BaseSettings]) -> dict[str, str]:

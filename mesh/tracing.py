@@ -7,6 +7,7 @@ call carries many traces.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -159,7 +160,7 @@ def _ratio_from_environment() -> float:
         ratio = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", DEFAULT_RATIO))
     except ValueError:
         ratio = DEFAULT_RATIO
-    return min(max(ratio, 0.0), 1.0)
+    return DEFAULT_RATIO if math.isnan(ratio) else min(max(ratio, 0.0), 1.0)
 
 
 def _exporter_from_environment() -> SpanExporter | None:

@@ -1,0 +1,36 @@
+"""Metrics that every process shares."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from mesh.metrics import BatchMetrics, Counts, RpcMetrics
+
+
+def test_a_batch_counts_its_items_and_its_wait() -> None:
+    """The size histogram counts items, not entries."""
+    registry = CollectorRegistry()
+    BatchMetrics(registry).sent(entries=1, weight=100, waited_s=0.02)
+    assert registry.get_sample_value("batch_items_sum") == 100
+    assert registry.get_sample_value("batch_wait_seconds_bucket", {"le": "0.025"}) == 1
+    assert registry.get_sample_value("batch_wait_seconds_bucket", {"le": "0.01"}) == 0
+
+
+def test_a_call_is_counted_by_method_and_code_and_timed_by_method() -> None:
+    """Refused calls stand beside answered ones; their time is the method's."""
+    registry = CollectorRegistry()
+    metrics = RpcMetrics(registry)
+    for code in ("OK", "OK", "ABORTED"):
+        metrics.observe("/a.B/C", code, 0.5)
+    assert registry.get_sample_value("rpc_server_calls_total", {"method": "/a.B/C", "code": "OK"}) == 2
+    assert registry.get_sample_value("rpc_server_calls_total", {"method": "/a.B/C", "code": "ABORTED"}) == 1
+    assert registry.get_sample_value("rpc_server_duration_seconds_count", {"method": "/a.B/C"}) == 3
+
+
+def test_counts_are_read_back_by_their_labels() -> None:
+    """A labelled counter's snapshot has a value for each combination that occurred."""
+    counts = Counts("things", "Things.", ("colour", "size"), CollectorRegistry())
+    counts.add("red", "large")
+    counts.add("red", "large", by=2)
+    counts.add("blue", "small")
+    assert counts.snapshot() == {("red", "large"): 3, ("blue", "small"): 1}
