@@ -7,7 +7,12 @@ from typing import Final
 
 import typer
 
-from autopay_cli.commands import doctor, serve, sign, simulate, transactions, up
+from autopay_cli.commands import transactions
+from autopay_cli.commands.doctor import doctor
+from autopay_cli.commands.serve import serve
+from autopay_cli.commands.sign import sign
+from autopay_cli.commands.simulate import simulate
+from autopay_cli.commands.up import up
 from autopay_cli.failure import Failure
 
 _FAILED: Final = 1
@@ -23,11 +28,11 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    cli.command("up")(up.up)
-    cli.command("serve")(serve.serve)
-    cli.command("simulate")(simulate.simulate)
-    cli.command("sign")(sign.sign)
-    cli.command("doctor")(doctor.doctor)
+    cli.command("up")(up)
+    cli.command("serve")(serve)
+    cli.command("simulate")(simulate)
+    cli.command("sign")(sign)
+    cli.command("doctor")(doctor)
     cli.add_typer(transactions.commands(), name="tx")
     return cli
 

@@ -47,6 +47,24 @@ def write(mesh: Mesh, data_directory: Path) -> None:
     replace_private(data_directory / NAME, json.dumps(dataclasses.asdict(mesh), indent=2) + "\n")
 
 
+def leftovers(data_directory: Path) -> Sequence[int]:
+    """Return the process ids of a mesh that was killed here and whose processes still run."""
+    try:
+        mesh = read(data_directory)
+    except Failure:
+        return ()
+    return [pid for pids in mesh.pids.values() for pid in pids if _is_of_a_mesh(pid)]
+
+
+def _is_of_a_mesh(pid: int) -> bool:
+    # The number may belong to somebody else by now.
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(word.startswith(b"services.") or word == b"edge" or word.endswith(b"/mongod") for word in command)
+
+
 def read(data_directory: Path) -> Mesh:
     """Return the mesh that runs with this data directory.
 

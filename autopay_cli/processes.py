@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -30,7 +31,7 @@ class Child:
         self.name = name
         self.log = log
         self._command = tuple(command)
-        self._environment = environment
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -39,7 +40,7 @@ class Child:
         with _open_log(self.log) as log:
             self._process = subprocess.Popen(
                 command,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -49,12 +50,14 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether it runs, stopped (SIGSTOP) or not."""
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
         """The code it ended with, negative for a signal; None while it runs or before it was started."""
-        return self._process.poll() if self._process is not None else None
+        if self._process is None or self._process.returncode is not None:
+            return None if self._process is None else self._process.returncode
+        return _exit_code_unreaped(self._process)
 
     @property
     def pid(self) -> int:
@@ -70,19 +73,21 @@ class Child:
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to the process alone; nothing happens if it has ended."""
-        if self._process is not None:
-            self._process.send_signal(signum)
+        if self.alive:
+            os.kill(self.pid, signum)
 
     def kill(self) -> None:
         """End the process and its descendants at once."""
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
             return
-        # Until it is reaped its number can't belong to anybody else, and its session bears that number.
-        if self._process.poll() is None:
-            os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
-        for pid in session_members(self.pid):
-            os.kill(pid, signal.SIGKILL)
+        # Until it is reaped, which is last, its number names its session and nobody else's.
+        while members := session_members(self.pid):
+            for pid in members:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_POLL_S)
+        self._process.kill()
+        self._process.wait()
 
     def stop(self, *, grace_s: float) -> bool:
         """Ask it to end, kill what is left after `grace_s`, and return whether it ended by itself."""
@@ -108,6 +113,16 @@ class Child:
         except OSError:
             return ""
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _exit_code_unreaped(process: subprocess.Popen[bytes]) -> int | None:
+    """Return how a child ended without reaping it, so that its process id stays its own; None while it runs."""
+    if not hasattr(os, "waitid"):
+        return process.poll()
+    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
 def session_members(session: int) -> Sequence[int]:

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 
 import typer
 
-from autopay_cli import credentials, demonstration, environment, outside_mongo, plan, screen
+from autopay_cli import credentials, demonstration, environment, meshfile, outside_mongo, plan, screen
 from autopay_cli.embedded_mongo import EmbeddedMongo
 from autopay_cli.failure import Failure
 from autopay_cli.local_mesh import LocalMesh
@@ -28,6 +29,8 @@ _INTERRUPTED: Final = 130
 _DRAIN_NOTICE_S: Final = 0.2
 _DRAIN_GRACE_S: Final = 10.0
 _PIDS_REFRESH_S: Final = 1.0
+_PIDS_POLL_S: Final = 0.1
+_LEFTOVERS_S_MAX: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,19 @@ def run(wishes: Wishes) -> int:
             "run each process by `autopay serve` with settings of its own."
         )
     with _only_one(wishes.data_directory):
+        _await_leftovers(wishes.data_directory)
         mesh = _prepare(wishes, variables)
         return asyncio.run(Session(mesh, wishes, variables).run())
+
+
+def _await_leftovers(directory: Path) -> None:
+    """Wait for the processes of an `autopay up` that was killed: each stops by itself, and holds its address until."""
+    deadline = time.monotonic() + _LEFTOVERS_S_MAX
+    while left := meshfile.leftovers(directory):
+        if time.monotonic() > deadline:
+            pids = " ".join(map(str, left))
+            raise Failure(f"processes of an earlier mesh in {directory} still run: end them first (kill {pids}).")
+        time.sleep(_PIDS_POLL_S)
 
 
 def _prepare(wishes: Wishes, variables: Mapping[str, str]) -> LocalMesh:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autopay_cli.embedded_mongo import EmbeddedMongo
-from tests.servers import fresh_database, running_mongo, why_no_mongod
+from tests.servers import RunningUp, fresh_database, running_mongo, running_up, why_no_mongod
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +40,12 @@ def start_mongo(tmp_path: Path) -> Iterator[Callable[..., EmbeddedMongo]]:
             return running.enter_context(running_mongo(home, members=members))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
+    """A whole mesh with a MongoDB of its own for the whole run; don't kill or freeze its processes."""
+    if reason := why_no_mongod():
+        pytest.skip(reason)
+    with running_up(tmp_path_factory.mktemp("up") / "data") as running:
+        yield running

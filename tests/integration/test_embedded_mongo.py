@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,21 +18,12 @@ from pymongo.write_concern import WriteConcern
 
 from autopay_cli.embedded_mongo import EmbeddedMongo
 from autopay_cli.failure import Failure
-from tests.servers import running_mongo, why_no_mongod
+from tests.servers import running_mongo, still_running, why_no_mongod
 
 if reason := why_no_mongod():
     pytest.skip(reason, allow_module_level=True)
 
 Start = Callable[..., EmbeddedMongo]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def insert(url: str, document: dict[str, Any]) -> None:
@@ -132,10 +121,7 @@ def test_mongod_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 15
-    while not gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert gone(pid)
+    assert still_running([pid], wait_s=15) == []
 
 
 def test_a_mongod_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None:
