@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def serve_metrics(address: str, registry: CollectorRegistry) -> None:
+    """Serve /metrics in a thread on `host:port`; an empty address is off."""
+    if address:
+        host, _, port = address.rpartition(":")
+        start_http_server(int(port), host, registry)
 
 
 class RpcMetrics:

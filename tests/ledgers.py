@@ -28,7 +28,8 @@ from services.ledger.paging import PageTokens
 from services.ledger.read_servicer import ReadServicer
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
-from services.ledger.servicer import SERVICE, RecordServicer
+from services.ledger.record_servicer import RecordServicer
+from services.ledger.servicer import SERVICE
 from services.ledger.spans import SpanMaker
 from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching

@@ -47,6 +47,13 @@ class LedgerSettings(MeshSettings):
         validation_alias="LEDGER_WRITE_BUDGET_S",
         description="Seconds one batch may take to become durable before its items are answered with UNAVAILABLE.",
     )
+    read_budget_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        validation_alias="LEDGER_READ_BUDGET_S",
+        description="Seconds one query may take in MongoDB.",
+    )
     inflight_max: int = Field(
         default=2,
         ge=1,

@@ -13,7 +13,11 @@ from pymongo.read_concern import ReadConcern
 from services.ledger.adapters.documents import CODEC
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+
+    Database: TypeAlias = AsyncIOMotorDatabase[dict[str, Any]]
 
 DEFAULT_DATABASE: Final = "autopay"
 MAJORITY_READ: Final = ReadConcern("majority")
