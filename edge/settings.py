@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from mesh.settings import Address, MeshSettings
+from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_key
 
 _SECRET_CHARACTERS_MIN = 32
 
@@ -24,6 +25,9 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_ADMIN_BIND",
         description="Where /livez, /readyz and /metrics are served, host:port; keep it inside.",
     )
+    tls_cert: str = tls_certificate("EDGE")
+    tls_key: str = tls_key("EDGE")
+    tls_ca: str = tls_authorities("EDGE")
     ingest_target: str = Field(
         default="127.0.0.1:50051",
         validation_alias="EDGE_INGEST_TARGET",
@@ -117,6 +121,11 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_ATTEMPT_S_MAX",
         description="Deadline in seconds of one call to ingest: the budget of that hop.",
     )
+
+    @model_validator(mode="after")
+    def _check_plaintext(self) -> Self:
+        check_plaintext(self, "ingest_target", "ledger_target", "insight_target")
+        return self
 
     @model_validator(mode="after")
     def _check_production(self) -> Self:

@@ -23,7 +23,7 @@ from edge.reads import Reads
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
 from edge.webhooks import RequestIds, Webhooks
-from mesh import logs, tracing
+from mesh import identity, logs, tracing
 from mesh.batching import Batcher, BatchLimits
 from mesh.channel import open_channel
 from mesh.lifecycle import stop_on_signal
@@ -66,13 +66,14 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     traces = tracing.configure("edge")
     registry = CollectorRegistry()
     configured = sources.load(settings)
+    own = identity.of(settings)
     if not configured:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
     ids = RequestIds()
     stop = stop_on_signal()
     async with AsyncExitStack() as stack:
-        ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE)
-        ledger = open_channel(settings.ledger_target, service=ledger_client.SERVICE)
+        ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE, identity=own)
+        ledger = open_channel(settings.ledger_target, service=ledger_client.SERVICE, identity=own)
         stack.push_async_callback(ingest.close)
         stack.push_async_callback(ledger.close)
         batcher: Batcher[Delivery, Answer] = Batcher(

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import grpc
 
 from mesh.errors import from_rpc_error
+from mesh.reloading import ReloadingChannel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
+
+    from mesh.identity import Identity
 
 ResponseT = TypeVar("ResponseT")
 
@@ -24,13 +27,14 @@ _DNS_INTERVAL_MS_MIN: Final = 2_000
 _RECONNECT_BACKOFF_MS_MAX: Final = 1_000
 
 
-def open_channel(target: str, *, service: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.aio.Channel:
+def open_channel(target: str, *, service: str, identity: Identity | None = None) -> grpc.aio.Channel:
     """Open a channel to every replica behind `target` that reports itself healthy for `service`.
 
     Args:
         target: `host:port` or `dns:///name:port`; a headless name resolves to every replica.
         service: the full gRPC service name whose health decides whether a replica gets calls.
-        credentials: mTLS credentials; None is plaintext, for loopback in development.
+        identity: who we are, for mutual TLS: the server's certificate must carry the target's host name, and a
+            change of ours is followed without a failed call. None is plaintext, for loopback in development.
     """
     config = {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -51,9 +55,9 @@ def open_channel(target: str, *, service: str, credentials: grpc.ChannelCredenti
         ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ]
-    if credentials is None:
+    if identity is None:
         return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, credentials, options=options)
+    return ReloadingChannel(lambda shown: grpc.aio.secure_channel(target, shown, options=options), identity)
 
 
 async def call(method: Callable[..., Awaitable[ResponseT]], request: object, *, timeout_s: float) -> ResponseT:

@@ -17,6 +17,8 @@ from mesh.errors import Fault, Kind, code_of, to_status
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from mesh.callers import Admission
+    from mesh.identity import Identity, Material
     from mesh.metrics import RpcMetrics
 
 _log = logging.getLogger(__name__)
@@ -31,11 +33,12 @@ _BUG: Final = Fault(
 
 
 class Guard(grpc.aio.ServerInterceptor):
-    """Wraps every handler of ours: demands a deadline, turns faults into status, logs bugs, measures."""
+    """Wraps every handler of ours: admits the caller, demands a deadline, turns faults into status, measures."""
 
-    def __init__(self, metrics: RpcMetrics | None = None) -> None:
-        """Measure into `metrics` where given."""
+    def __init__(self, metrics: RpcMetrics | None = None, admission: Admission | None = None) -> None:
+        """Measure into `metrics` where given; let in whom `admission` does, everybody where it is None (plaintext)."""
         self._metrics = metrics
+        self._admission = admission
 
     async def intercept_service(
         self,
@@ -64,6 +67,8 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> object:
             started = time.perf_counter()
             try:
+                if self._admission is not None:
+                    self._admission.admit(method, context)
                 _demand_deadline(context)
                 answer = await behaviour(request, context)
             except Exception as error:  # noqa: BLE001 - the one place that answers whatever a handler raises
@@ -79,6 +84,8 @@ class Guard(grpc.aio.ServerInterceptor):
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
+                if self._admission is not None:
+                    self._admission.admit(method, context)
                 _demand_deadline(context)
                 async for answer in behaviour(request, context):
                     yield answer
@@ -123,14 +130,22 @@ class Server:
         services: Sequence[str],
         reflect: bool,
         metrics: RpcMetrics | None = None,
-        credentials: grpc.ServerCredentials | None = None,
+        admission: Admission | None = None,
     ) -> None:
-        """Prepare a server for the named services; `raw` takes their servicers before `start`."""
+        """Prepare a server for the named services; `raw` takes their servicers before `start`.
+
+        Args:
+            services: full names, whose health is reported.
+            reflect: whether the server describes itself.
+            metrics: where calls are counted.
+            admission: whom to let in over mutual TLS; None is plaintext, for loopback in development.
+        """
         self._services = tuple(services)
-        self._credentials = credentials
+        self._admission = admission
         self._health = health.aio.HealthServicer()
+        self._health_only: grpc.aio.Server | None = None
         self.raw = grpc.aio.server(
-            interceptors=[Guard(metrics)],
+            interceptors=[Guard(metrics, admission)],
             maximum_concurrent_rpcs=_CALLS_MAX,
             options=[
                 ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -155,17 +170,28 @@ class Server:
         Raises:
             OSError: the address can't be bound.
         """
-        try:
-            if self._credentials is None:
-                port = self.raw.add_insecure_port(address)
-            else:
-                port = self.raw.add_secure_port(address, self._credentials)
-        except RuntimeError as error:
-            message = f"can't listen on {address}: it is taken, or not an address of this machine"
-            raise OSError(message) from error
+        credentials = None
+        if self._admission is not None:
+            self._admission.identity.watch()
+            credentials = server_credentials(self._admission.identity)
+        port = _bind(self.raw, address, credentials)
         # gRPC's own health service says SERVING for the whole server from the beginning.
         await self.set_healthy(healthy=False)
         await self.raw.start()
+        return port
+
+    async def start_health(self, address: str) -> int:
+        """Serve health, and nothing else, in plaintext for probes that can't do TLS; return the port, 0 where off.
+
+        Raises:
+            OSError: the address can't be bound.
+        """
+        if not address:
+            return 0
+        self._health_only = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_only)
+        port = _bind(self._health_only, address, None)
+        await self._health_only.start()
         return port
 
     async def set_healthy(self, *, healthy: bool) -> None:
@@ -179,3 +205,38 @@ class Server:
         await self.set_healthy(healthy=False)
         await asyncio.sleep(notice_s)
         await self.raw.stop(grace_s)
+        if self._health_only is not None:
+            await self._health_only.stop(None)
+
+
+def server_credentials(identity: Identity) -> grpc.ServerCredentials:
+    """Return credentials that show the identity as it is at each handshake, and demand a certificate of the client."""
+    shown = identity.material
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        # Called by gRPC's own threads before each handshake; a change seen twice is handed over twice, no harm.
+        nonlocal shown
+        if shown is identity.material:
+            return None
+        shown = identity.material
+        return _certificates(shown)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(shown),
+        renewed,  # type: ignore[arg-type]  # None is "no change", which the stubs forget
+        require_client_authentication=True,
+    )
+
+
+def _certificates(material: Material) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(material.key, material.certificate)], material.authorities)
+
+
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        message = f"can't listen on {address}: it is taken, or not an address of this machine"
+        raise OSError(message) from error

@@ -61,11 +61,17 @@ class MeshSettings(BaseSettings):
     environment: Literal["development", "production"] = Field(
         default="development",
         validation_alias="AUTOPAY_ENV",
-        description="`production` refuses plaintext beyond loopback, generated or short secrets, reflection and the "
+        description="`production` refuses plaintext, generated or short secrets, reflection and the "
         "in-body signature form.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="AUTOPAY_LOG_LEVEL", description="The least severe log line written."
+    )
+    allow_plaintext: bool = Field(
+        default=False,
+        validation_alias="AUTOPAY_ALLOW_PLAINTEXT",
+        description="Speak plaintext beyond loopback where a service mesh like Linkerd encrypts; in development only. "
+        "Callers have no names then, and everybody may call everything.",
     )
     drain_notice_s: float = Field(
         default=0.2,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from autopay.ingest.v1 import ingest_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 
-from mesh import logs, tracing
+from mesh import identity, logs, tracing
+from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics
@@ -24,10 +25,12 @@ async def serve(settings: IngestSettings) -> None:
     log = logs.configure("ingest", settings.log_level)
     traces = tracing.configure("ingest")
     metrics = CollectorRegistry()
+    own = identity.of(settings)
+    admitted = admission(own, "ingest", service=SERVICE, callers=settings.callers, writers=settings.writers)
     stop = stop_on_signal()
     async with (
-        open_channel(settings.insight_target, service=insight_client.SERVICE) as insight,
-        open_channel(settings.ledger_target, service=ledger_client.SERVICE) as ledger,
+        open_channel(settings.insight_target, service=insight_client.SERVICE, identity=own) as insight,
+        open_channel(settings.ledger_target, service=ledger_client.SERVICE, identity=own) as ledger,
     ):
         intake = Intake(
             registry.load(),
@@ -43,9 +46,12 @@ async def serve(settings: IngestSettings) -> None:
             metrics=IngestMetrics(metrics),
             log=log,
         )
-        server = Server(services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(metrics))
+        server = Server(
+            services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(metrics), admission=admitted
+        )
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), server.raw)
         port = await server.start(settings.bind)
+        await server.start_health(settings.health_bind)
         if settings.metrics_bind:
             host, _, metrics_port = settings.metrics_bind.rpartition(":")
             start_http_server(int(metrics_port), host, metrics)

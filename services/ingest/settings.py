@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mesh.settings import Address, MeshSettings
+from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
 
 
 class IngestSettings(MeshSettings):
@@ -21,6 +23,21 @@ class IngestSettings(MeshSettings):
         default="",
         validation_alias="INGEST_METRICS_BIND",
         description="Where ingest serves /metrics, host:port; empty is off.",
+    )
+    tls_cert: str = tls_certificate("INGEST")
+    tls_key: str = tls_key("INGEST")
+    tls_ca: str = tls_authorities("INGEST")
+    health_bind: str = health_address("INGEST")
+    callers: str = Field(
+        default="edge=*",
+        validation_alias="INGEST_CALLERS",
+        description="Who may call what, under TLS: SPIFFE-ID=Method,Method;SPIFFE-ID=*. A bare name is the process of "
+        "that name beside this one: its SPIFFE id is ours with the last word replaced.",
+    )
+    writers: str = Field(
+        default="edge=*",
+        validation_alias="INGEST_WRITERS",
+        description="Who may send deliveries of which source, under TLS: SPIFFE-ID=source,source;SPIFFE-ID=*.",
     )
     ledger_target: str = Field(
         default="127.0.0.1:50052",
@@ -57,3 +74,8 @@ class IngestSettings(MeshSettings):
         validation_alias="INGEST_RECORD_BUDGET_S",
         description="Seconds a batch waits for the ledger before it is answered with an error.",
     )
+
+    @model_validator(mode="after")
+    def _check_plaintext(self) -> Self:
+        check_plaintext(self, "bind", "ledger_target", "insight_target")
+        return self

@@ -13,7 +13,8 @@ from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
 from structlog.typing import FilteringBoundLogger
 
-from mesh import logs, tracing
+from mesh import identity, logs, tracing
+from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics
@@ -46,6 +47,8 @@ async def serve(settings: InsightSettings) -> None:
     log = logs.configure("insight", settings.log_level)
     traces = tracing.configure("insight")
     registry = CollectorRegistry()
+    own = identity.of(settings)
+    admitted = admission(own, "insight", service=_NAME, callers=settings.callers)
     metrics = InsightMetrics(registry)
 
     mongo = connect(settings.mongo_url, pool_min=settings.mongo_pool_min, pool_max=settings.mongo_pool_max)
@@ -70,7 +73,7 @@ async def serve(settings: InsightSettings) -> None:
         clock=time.monotonic,
         log=log,
     )
-    channel = open_channel(settings.ledger_target, service=_LEDGER)
+    channel = open_channel(settings.ledger_target, service=_LEDGER, identity=own)
     learner = Learner(
         feed=LedgerFeed(ledger_pb2_grpc.LedgerServiceStub(channel), log=log),
         saver=saver,
@@ -79,7 +82,7 @@ async def serve(settings: InsightSettings) -> None:
         log=log,
         observer=metrics,
     )
-    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry))
+    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
         InsightServicer(Scorer(profiles), tracing=traces, observer=metrics), server.raw
     )
@@ -108,6 +111,7 @@ async def _listen(
         start_http_server(int(port), host, registry)
     # Healthy at once: what MongoDB or the ledger can't tell now only makes scores plainer.
     port_bound = await server.start(settings.bind)
+    await server.start_health(settings.health_bind)
     await server.set_healthy(healthy=True)
     log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port_bound}", pid=os.getpid())
 

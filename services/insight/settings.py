@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from mesh.settings import Address, MeshSettings
+from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
 
 
 class InsightSettings(MeshSettings):
@@ -19,6 +22,16 @@ class InsightSettings(MeshSettings):
         default=None,
         validation_alias="INSIGHT_METRICS_BIND",
         description="Where insight serves /metrics, host:port; unset is off.",
+    )
+    tls_cert: str = tls_certificate("INSIGHT")
+    tls_key: str = tls_key("INSIGHT")
+    tls_ca: str = tls_authorities("INSIGHT")
+    health_bind: str = health_address("INSIGHT")
+    callers: str = Field(
+        default="ingest=Score;edge=ExplainTransaction,GenerateReport;cli=*",
+        validation_alias="INSIGHT_CALLERS",
+        description="Who may call what, under TLS: SPIFFE-ID=Method,Method;SPIFFE-ID=*. A bare name is the process of "
+        "that name beside this one: its SPIFFE id is ours with the last word replaced.",
     )
     ledger_target: str = Field(
         default="127.0.0.1:50052",
@@ -81,3 +94,8 @@ class InsightSettings(MeshSettings):
         validation_alias="INSIGHT_LEASE_S",
         description="Seconds after which another replica learns if the one that did falls silent.",
     )
+
+    @model_validator(mode="after")
+    def _check_plaintext(self) -> Self:
+        check_plaintext(self, "bind", "ledger_target")
+        return self

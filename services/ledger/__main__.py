@@ -10,7 +10,8 @@ import structlog
 from autopay.ledger.v1 import ledger_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from mesh import logs, tracing
+from mesh import identity, logs, tracing
+from mesh.callers import admission
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import BatchMetrics, RpcMetrics, serve_metrics
 from mesh.server import Server
@@ -42,6 +43,8 @@ async def serve(settings: LedgerSettings) -> None:
     log = logs.configure("ledger", settings.log_level)
     traces = tracing.configure("ledger")
     registry = CollectorRegistry()
+    own = identity.of(settings)
+    admitted = admission(own, "ledger", service=SERVICE, callers=settings.callers, writers=settings.writers)
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
     writes, reads, changes = (_database(settings) for _ in range(3))
     feed = MongoChangeFeed(changes)
@@ -62,10 +65,13 @@ async def serve(settings: LedgerSettings) -> None:
         summarizer=Summarizer(MongoSummaries(payments, budget_s=settings.read_budget_s)),
         watching=Watching(feed, hub, render),
     )
-    server = Server(services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry))
+    server = Server(
+        services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted
+    )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
     stop = stop_on_signal()
     port = await server.start(settings.bind)
+    await server.start_health(settings.health_bind)
     serve_metrics(settings.metrics_bind, registry)
     log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port}")
     ready = asyncio.create_task(_become_ready(writes, server, log))

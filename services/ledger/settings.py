@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from mesh.settings import Address, MeshSettings
+from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
 
 
 class LedgerSettings(MeshSettings):
@@ -19,6 +22,23 @@ class LedgerSettings(MeshSettings):
         default="",
         validation_alias="LEDGER_METRICS_BIND",
         description="Where the ledger serves /metrics; empty is off.",
+    )
+    tls_cert: str = tls_certificate("LEDGER")
+    tls_key: str = tls_key("LEDGER")
+    tls_ca: str = tls_authorities("LEDGER")
+    health_bind: str = health_address("LEDGER")
+    callers: str = Field(
+        default="ingest=Record,RecordStream;edge=GetTransaction,BatchGetTransactions,ListTransactions,"
+        "SummarizeTransactions,WatchTransactions;insight=GetTransaction,BatchGetTransactions,ListTransactions,"
+        "SummarizeTransactions,WatchTransactions,LeaseAnalyses,CompleteAnalysis;cli=*",
+        validation_alias="LEDGER_CALLERS",
+        description="Who may call what, under TLS: SPIFFE-ID=Method,Method;SPIFFE-ID=*. A bare name is the process of "
+        "that name beside this one: its SPIFFE id is ours with the last word replaced.",
+    )
+    writers: str = Field(
+        default="ingest=*;cli=*",
+        validation_alias="LEDGER_WRITERS",
+        description="Who may record payments of which source, under TLS: SPIFFE-ID=source,source;SPIFFE-ID=*.",
     )
     mongo_url: str = Field(
         default="mongodb://127.0.0.1:27017/autopay",
@@ -67,3 +87,8 @@ class LedgerSettings(MeshSettings):
         description="Key under which page tokens are sealed; give every replica the same. Empty: one is made at start, "
         "and tokens end with the process.",
     )
+
+    @model_validator(mode="after")
+    def _check_plaintext(self) -> Self:
+        check_plaintext(self, "bind")
+        return self
