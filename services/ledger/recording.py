@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from services.ledger.folding import Conflict, apply
@@ -81,6 +82,14 @@ class _Group:
             work.fail(failure, field)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Deliveries that were there before the batch, and how many more times each came than it was inserted."""
+
+    known: frozenset[str] = frozenset()
+    again: Mapping[str, int] = field(default_factory=dict)
+
+
 def _answer(payment: Payment, event: Event, outcome: Outcome, conflict: Conflict | None) -> EventOutcome:
     return EventOutcome(
         tx_id=event.tx_id,
@@ -125,11 +134,11 @@ class Recorder:
         fresh, groups = self._encode_payments(works, now_ms)
         # Both inserts share one journal flush; a crash between them leaves what a retry repairs.
         with spans.command("mongo.insert", items=len(works)):
-            settled, repeats = await _both(self._insert_payments(groups, fresh), self._insert_deliveries(arrivals))
+            settled, seen = await _both(self._insert_payments(groups, fresh), self._insert_deliveries(arrivals))
         if settled:
             with spans.command("mongo.update", items=len(settled)):
                 await self._settle(settled, now_ms)
-        await self._finish_deliveries(works, repeats, now_ms)
+        await self._finish_deliveries(works, seen, now_ms)
 
     def _encode_deliveries(self, works: Sequence[_Work], now_ms: int) -> list[tuple[_Work, bytes]]:
         arrivals = []
@@ -185,28 +194,28 @@ class Recorder:
             groups[position].fail(Failure.UNSTORABLE, "document")
         return [groups[position] for position in sorted(inserted.existing)]
 
-    async def _insert_deliveries(self, arrivals: Sequence[tuple[_Work, bytes]]) -> dict[str, int]:
-        """Insert deliveries, the same bytes once; return how many more times each known one came."""
-        seen: dict[str, int] = {}
-        first: list[_Work] = []
+    async def _insert_deliveries(self, arrivals: Sequence[tuple[_Work, bytes]]) -> _Seen:
+        """Insert deliveries, the same bytes once."""
+        holders: dict[str, list[_Work]] = {}
         encoded: list[bytes] = []
         for work, document in arrivals:
             if work.failure is not None:
                 continue
-            if work.delivery_key in seen:
-                seen[work.delivery_key] += 1
-                continue
-            seen[work.delivery_key] = 0
-            first.append(work)
-            encoded.append(document)
+            same = holders.setdefault(work.delivery_key, [])
+            if not same:
+                encoded.append(document)
+            same.append(work)
         if not encoded:
-            return {}
+            return _Seen()
         inserted = await self._deliveries.insert_new(encoded)
+        keys = list(holders)
         for position in inserted.unstorable:
-            first[position].fail(Failure.UNSTORABLE, "delivery")
-        for position in inserted.existing:
-            seen[first[position].delivery_key] += 1
-        return {key: count for key, count in seen.items() if count}
+            # Nobody may be acknowledged for bytes that are not there, whichever item brought them first.
+            for work in holders[keys[position]]:
+                work.fail(Failure.UNSTORABLE, "delivery")
+        known = frozenset(keys[position] for position in inserted.existing)
+        counts = {key: len(same) - (key not in known) for key, same in holders.items()}
+        return _Seen(known=known, again={key: count for key, count in counts.items() if count})
 
     async def _settle(self, groups: list[_Group], now_ms: int) -> None:
         """Answer events of payments that exist: read, classify, write what changes under its version."""
@@ -245,38 +254,39 @@ class Recorder:
                 open_groups.append(group)
         return changes, open_groups
 
-    async def _finish_deliveries(self, works: Sequence[_Work], repeats: dict[str, int], now_ms: int) -> None:
+    async def _finish_deliveries(self, works: Sequence[_Work], seen: _Seen, now_ms: int) -> None:
         """Count repeats and put right the dispositions that were guessed wrong, before anything is acknowledged."""
-        updates: dict[str, Repeat] = {
-            key: Repeat(key=key, seen=count, disposition=None, seen_at_ms=now_ms) for key, count in repeats.items()
+        updates = {
+            key: Repeat(key=key, seen=count, disposition=None, seen_at_ms=now_ms) for key, count in seen.again.items()
         }
-        for work in works:
-            if not work.delivery_key or work.failure is not None:
-                continue
+        for key, work in _speaking(works).items():
             actual = _disposition(work)
-            known = work.delivery_key in repeats
             # Bytes seen before keep what was said of them then, unless they turn out to contradict what is recorded.
-            if actual is not work.guess and (not known or actual is Disposition.CONFLICT):
-                updates[work.delivery_key] = Repeat(
-                    key=work.delivery_key,
-                    seen=repeats.get(work.delivery_key, 0),
-                    disposition=actual,
-                    seen_at_ms=now_ms,
-                )
+            if actual is not work.guess and (key not in seen.known or actual is Disposition.CONFLICT):
+                updates[key] = Repeat(key=key, seen=seen.again.get(key, 0), disposition=actual, seen_at_ms=now_ms)
         if updates:
             await self._deliveries.repeat(list(updates.values()))
 
 
-async def _both(
-    payments: Awaitable[list[_Group]], deliveries: Awaitable[dict[str, int]]
-) -> tuple[list[_Group], dict[str, int]]:
+def _speaking(works: Sequence[_Work]) -> dict[str, _Work]:
+    """Return, for each delivery, the item whose disposition is the delivery's: the first, or one that contradicts."""
+    speaking: dict[str, _Work] = {}
+    for work in works:
+        if not work.delivery_key or work.failure is not None:
+            continue
+        if work.delivery_key not in speaking or _disposition(work) is Disposition.CONFLICT:
+            speaking[work.delivery_key] = work
+    return speaking
+
+
+async def _both(payments: Awaitable[list[_Group]], deliveries: Awaitable[_Seen]) -> tuple[list[_Group], _Seen]:
     """Await both writes to the end, then raise the first error: neither may still run when the batch is answered."""
-    settled, repeats = await asyncio.gather(payments, deliveries, return_exceptions=True)
+    settled, seen = await asyncio.gather(payments, deliveries, return_exceptions=True)
     if isinstance(settled, BaseException):
         raise settled
-    if isinstance(repeats, BaseException):
-        raise repeats
-    return settled, repeats
+    if isinstance(seen, BaseException):
+        raise seen
+    return settled, seen
 
 
 def _grouped(works: Sequence[_Work]) -> list[_Group]:
