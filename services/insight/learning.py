@@ -162,8 +162,9 @@ class Learner:
             await self._saver.patiently(partial(self._profiles.require, tuple(_keys(changes))))
             newest_at_ms = 0
             for change in changes:
-                sequence += 1
                 if change.created and change.payment is not None:
+                    # Counted are only the changes that teach: an entry of another kind may be gone when read again.
+                    sequence += 1
                     newest_at_ms = change.payment.at_ms
                     self._teach(change.payment, sequence)
             self._observer.learnt(changes=len(changes), newest_at_ms=newest_at_ms)

@@ -87,9 +87,9 @@ class Position:
     """How far the feed has been learnt.
 
     Attributes:
-        token: resumes the feed after the last change counted, empty where there is none.
-        sequence: the ordinal of that change. It follows from the feed alone: a change read again after a
-            crash gets the number it had, so that a profile knows which changes it already contains.
+        token: resumes the feed after the last change read, empty where there is none.
+        sequence: the ordinal of the last new payment up to there. It follows from the feed alone: a payment read
+            again after a crash gets the number it had, so that a profile knows whether it already contains it.
     """
 
     token: str

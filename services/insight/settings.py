@@ -89,7 +89,7 @@ class InsightSettings(MeshSettings):
     )
     lease_s: float = Field(
         default=15.0,
-        ge=3,
+        ge=1,
         le=300,
         validation_alias="INSIGHT_LEASE_S",
         description="Seconds after which another replica learns if the one that did falls silent.",

@@ -1,0 +1,187 @@
+"""The whole insight process: healthy without anybody, learning with everybody, and nothing twice however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
+from autopay.type.v1 import money_pb2, payment_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from motor.motor_asyncio import AsyncIOMotorClient
+
+from mesh.channel import call, open_channel
+from mesh.settings import environment_without
+from services.insight.magnitude import log_amount
+from services.insight.profile import Profile
+from tests.fakes.insight_ledger import START_MS, LedgerPeer, created, serve_ledger
+
+INSIGHT = insight_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
+NOWHERE = "127.0.0.1:1"
+
+
+class Process:
+    """A running insight and its log."""
+
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        """Read the log of `child`."""
+        self.child = child
+        self.lines: list[dict[str, Any]] = []
+        self.reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.child.stdout is not None
+        async for line in self.child.stdout:
+            self.lines.append(orjson.loads(line))
+
+    async def logged(self, event: str) -> dict[str, Any]:
+        """Wait for a line of the log."""
+        async with asyncio.timeout(15):
+            while True:
+                for line in self.lines:
+                    if line["event"] == event:
+                        return line
+                await asyncio.sleep(0.02)
+
+    async def end(self, signum: signal.Signals) -> int:
+        """Send a signal, wait for the end, return its exit code."""
+        self.child.send_signal(signum)
+        async with asyncio.timeout(15):
+            code = await self.child.wait()
+        await self.reading
+        return code
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts processes and ends those that are left."""
+    started: list[Process] = []
+
+    async def start(**environment: str) -> Process:
+        variables = {
+            **environment_without("OTEL_", "INSIGHT_", "MONGO_"),
+            "INSIGHT_BIND": "127.0.0.1:0",
+            "INSIGHT_FLUSH_S": "0.05",
+            "INSIGHT_LEASE_S": "1",
+            "AUTOPAY_DRAIN_NOTICE_S": "0",
+            **environment,
+        }
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.insight", stdout=asyncio.subprocess.PIPE, env=variables
+        )
+        process = Process(child)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.child.returncode is None:
+            os.kill(process.child.pid, signal.SIGKILL)
+            await process.child.wait()
+        await process.reading
+
+
+@pytest.fixture
+def peer() -> LedgerPeer:
+    """The ledger's side."""
+    return LedgerPeer()
+
+
+@pytest.fixture
+async def ledger(peer: LedgerPeer) -> AsyncIterator[str]:
+    """The ledger's address."""
+    server, address = await serve_ledger(peer)
+    yield address
+    await server.raw.stop(0)
+
+
+def by_hand(minor_units: list[int]) -> tuple[float, ...]:
+    """The sums after each payment was learnt once."""
+    profile = Profile()
+    for number, amount in enumerate(minor_units):
+        profile.learn((START_MS + number * 60_000) / 1000, log_amount(amount, "USD"))
+    return tuple(profile.sums)
+
+
+async def documents(url: str) -> tuple[dict[str, tuple[float, ...]], dict[str, Any]]:
+    """The stored sums by key, and the learner's document."""
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url)
+    database = client.get_default_database()
+    profiles = {found["_id"]: tuple(found["sums"]) async for found in database["profiles"].find()}
+    state = await database["insight_state"].find_one({"_id": "learner"})
+    client.close()
+    return profiles, state or {}
+
+
+async def test_it_is_healthy_and_scores_without_anybody(start: Start) -> None:
+    """Without MongoDB and without a ledger it starts, is healthy, scores, and ends cleanly."""
+    process = await start(MONGO_URL=f"mongodb://{NOWHERE}/autopay", INSIGHT_LEDGER_TARGET=NOWHERE)
+    address = (await process.logged("listening"))["address"]
+    channel = open_channel(address, service=INSIGHT)
+    check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # set in its constructor
+    health = await call(check, health_pb2.HealthCheckRequest(service=INSIGHT), timeout_s=5)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    event = payment_pb2.PaymentEvent(
+        tx_id="T-1", sender_account="A", amount=money_pb2.Money(minor_units=500, currency="EUR")
+    )
+    items = [insight_pb2.ScoreItem(source="autopay", event=event, received_at_ms=START_MS)]
+    response = await call(
+        insight_pb2_grpc.InsightServiceStub(channel).Score, insight_pb2.ScoreRequest(items=items), timeout_s=2
+    )
+    assert response.risks[0].score < 0.3
+    await channel.close()
+    assert await process.end(signal.SIGTERM) == 0
+
+
+async def test_what_was_learnt_survives_every_end(start: Start, peer: LedgerPeer, ledger: str, mongo_url: str) -> None:
+    """Killed in the middle, started again, told to stop: the sums are those of each payment learnt once."""
+    amounts = [1_000 + number * 7 for number in range(900)]
+    changes = [created(number, minor_units=amount) for number, amount in enumerate(amounts)]
+    environment = {"MONGO_URL": mongo_url, "INSIGHT_LEDGER_TARGET": ledger}
+    for told in range(50, 800, 300):
+        process = await start(**environment)
+        await process.logged("learning")
+        peer.changes = changes[:told]
+        await _until_position(mongo_url, at_least=told - 100)
+        assert await process.end(signal.SIGKILL) == -signal.SIGKILL
+    process = await start(**environment)
+    await process.logged("learning")
+    peer.changes = changes
+    await _until_position(mongo_url, at_least=900)
+    assert await process.end(signal.SIGTERM) == 0
+    profiles, state = await documents(mongo_url)
+    assert profiles == {"s:autopay:A": by_hand(amounts), "p:autopay": by_hand(amounts)}
+    assert state["owner"] == ""
+
+
+async def test_stopping_saves_what_was_not_saved_yet(
+    start: Start, peer: LedgerPeer, ledger: str, mongo_url: str
+) -> None:
+    """On SIGTERM what was learnt since the last save is saved with its position, and the lease is given back."""
+    process = await start(MONGO_URL=mongo_url, INSIGHT_LEDGER_TARGET=ledger, INSIGHT_FLUSH_S="60")
+    await process.logged("learning")
+    peer.changes = [created(number, minor_units=500) for number in range(40)]
+    await asyncio.sleep(1.0)
+    assert (await documents(mongo_url))[0] == {}
+    assert await process.end(signal.SIGTERM) == 0
+    profiles, state = await documents(mongo_url)
+    assert profiles["s:autopay:A"] == by_hand([500] * 40)
+    assert (state["owner"], state["token"]) == ("", "40")
+
+
+async def _until_position(url: str, *, at_least: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            _, state = await documents(url)
+            if int(state.get("token") or "0") >= at_least:
+                return
+            await asyncio.sleep(0.02)
