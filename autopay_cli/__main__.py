@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from autopay_cli.commands import transactions
+from autopay_cli.commands.certs import certs
 from autopay_cli.commands.doctor import doctor
 from autopay_cli.commands.serve import serve
 from autopay_cli.commands.sign import sign
@@ -16,6 +17,8 @@ from autopay_cli.commands.up import up
 from autopay_cli.failure import Failure
 
 _FAILED: Final = 1
+# A module of these that is missing is a bug, not an extra that was left out.
+_OURS: Final = frozenset({"autopay", "autopay_cli", "edge", "mesh", "providers", "services"})
 
 
 def application() -> typer.Typer:
@@ -33,6 +36,7 @@ def application() -> typer.Typer:
     cli.command("simulate")(simulate)
     cli.command("sign")(sign)
     cli.command("doctor")(doctor)
+    cli.command("certs")(certs)
     cli.add_typer(transactions.commands(), name="tx")
     return cli
 
@@ -42,8 +46,15 @@ def main() -> None:
     try:
         application()()
     except Failure as failure:
-        sys.stderr.write(f"autopay: {failure}\n")
-        raise SystemExit(_FAILED) from None
+        sentence = str(failure)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OURS:
+            raise
+        sentence = f"this needs the package {error.name!r}, which is not installed: pip install 'autopay-mesh[all]'."
+    else:
+        return
+    sys.stderr.write(f"autopay: {sentence}\n")
+    raise SystemExit(_FAILED)
 
 
 if __name__ == "__main__":

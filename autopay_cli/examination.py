@@ -93,6 +93,8 @@ def _installed(name: str) -> bool:
 def _mongo(variables: Mapping[str, str]) -> Finding:
     try:
         if url := environment.value_of("MONGO_URL", variables):
+            if not _installed("pymongo"):
+                return Finding(subject="mongodb", state=State.ABSENT, detail="not asked: pymongo is not installed")
             outside_mongo.check(url)
             detail = f"MONGO_URL answers: {outside_mongo.redacted(url)}"
         else:

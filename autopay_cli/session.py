@@ -136,7 +136,7 @@ class Session:
         if self._wishes.once:
             return code
         typer.echo(f"Logs are in {self._mesh.logs}. Ctrl-C stops the mesh.")
-        supervisor = Supervisor(self._mesh.children, say=typer.echo, changed=self._mesh.publish)
+        supervisor = Supervisor(self._mesh.children, say=_say, changed=self._mesh.publish)
         async with asyncio.TaskGroup() as group:
             group.create_task(supervisor.watch())
             group.create_task(self._refresh_pids())
@@ -175,6 +175,12 @@ class Session:
         self._mesh.publish()
         if killed and not self._hurry:
             typer.echo(f"{', '.join(killed)} did not stop in time and had to be killed.", err=True)
+
+
+def _say(line: str) -> None:
+    # Whoever read the output may have gone; the mesh goes on.
+    with suppress(OSError):
+        typer.echo(line)
 
 
 def _drain_s(variables: Mapping[str, str]) -> float:

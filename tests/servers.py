@@ -112,7 +112,7 @@ def bare_environment() -> dict[str, str]:
 
 @contextmanager
 def running_up(data: Path, *options: str, **variables: str) -> Iterator[RunningUp]:
-    """Run a whole mesh while the context lasts, with more options and environment variables where given.
+    """Run a whole mesh, its demonstration done, while the context lasts; options and variables are added.
 
     Raises:
         AssertionError: it is not ready in time; the message is what it printed.
@@ -120,11 +120,10 @@ def running_up(data: Path, *options: str, **variables: str) -> Iterator[RunningU
     started = time.monotonic()
     process, output = start_up(data, *options, **variables)
     try:
-        while not any(line.startswith("ready ") for line in output.read_text().splitlines()):
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < started + 60, output.read_text()
-            time.sleep(0.02)
-        yield RunningUp(process=process, data=data, output=output, ready_s=time.monotonic() - started)
+        await_line("ready ", process, output)
+        ready_s = time.monotonic() - started
+        await_line("Logs are in ", process, output)
+        yield RunningUp(process=process, data=data, output=output, ready_s=ready_s)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -133,6 +132,15 @@ def running_up(data: Path, *options: str, **variables: str) -> Iterator[RunningU
             # Its children notice.
             process.kill()
             process.wait()
+
+
+def await_line(start: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    """Wait until a process has printed a line that starts so."""
+    deadline = time.monotonic() + 60
+    while not any(line.startswith(start) for line in output.read_text().splitlines()):
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:

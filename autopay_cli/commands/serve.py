@@ -36,7 +36,7 @@ def serve(
     """Run one process in the foreground, configured by its environment variables (see env.example)."""
     module = MODULES[process]
     try:
-        composition_root = importlib.import_module(module)
+        importlib.import_module(module).main()
     except ModuleNotFoundError as error:
         own = module.removesuffix(".__main__")
         if error.name is None or own.startswith(error.name) or error.name.startswith(own):
@@ -45,4 +45,3 @@ def serve(
             f"{process} needs the package {error.name!r}, which is not installed: "
             f"pip install 'autopay-mesh[{process}]'."
         ) from error
-    composition_root.main()

@@ -49,47 +49,52 @@ def test_help_imports_nothing_heavy() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_serving_the_edge_imports_no_other_process() -> None:
-    """An image with only the edge's packages can run it: nothing of the ledger is looked for."""
+def without(packages: set[str], *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command where packages are not installed."""
     code = (
         "import sys\n"
         "class Absent:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'motor', 'pymongo', 'bson', 'iso4217', 'services'}:\n"
+        f"        if name.split('.')[0] in {packages!r}:\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "sys.argv = ['autopay', 'serve', 'edge']\n"
+        f"sys.argv = ['autopay', *{arguments!r}]\n"
         "from autopay_cli.__main__ import main; main()"
     )
-    # An impossible address ends it after everything it needs has been imported.
-    answer = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "EDGE_BIND": "203.0.113.1:1"},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
+
+
+def test_serving_the_edge_imports_no_other_process() -> None:
+    """An image with only the edge's packages can run it: nothing of the ledger is looked for."""
+    # An impossible address ends it after everything it needs has been imported.
+    absent = {"motor", "pymongo", "bson", "services"}
+    answer = without(absent, "serve", "edge", EDGE_BIND="203.0.113.1:1")
     assert answer.returncode == 2
     assert "can't listen on 203.0.113.1:1" in answer.stderr
 
 
-def test_a_missing_package_is_named_with_its_extra() -> None:
-    """`autopay serve ledger` in the edge's image says what to install."""
-    code = (
-        "import sys\n"
-        "class Absent:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'motor', 'pymongo', 'bson'}:\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-        "sys.argv = ['autopay', 'serve', 'ledger']\n"
-        "from autopay_cli.__main__ import main; main()"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+@pytest.mark.parametrize(
+    ("absent", "command", "extra"),
+    [
+        ({"motor", "pymongo", "bson"}, ["serve", "ledger"], "ledger"),
+        ({"aiohttp"}, ["serve", "edge"], "edge"),
+        ({"aiohttp"}, ["simulate", "--url", "http://127.0.0.1:1/", "--secret", "s"], "all"),
+        ({"rfc8785"}, ["sign", "{}", "--form", "body", "--secret", "s"], "all"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(absent: set[str], command: list[str], extra: str) -> None:
+    """One line says what to install."""
+    answer = without(absent, *command)
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1
-    assert "pip install 'autopay-mesh[ledger]'" in answer.stderr
+    assert f"pip install 'autopay-mesh[{extra}]'" in answer.stderr
 
 
 def test_an_unknown_process_is_refused(tmp_path: Path) -> None:
