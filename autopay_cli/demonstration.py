@@ -112,7 +112,8 @@ def show(console: Console, answer: Answer) -> None:
 def _risk(risk: Mapping[str, Any] | None) -> str:
     if not risk:
         return "not scored yet"
-    return f"{risk.get('level')} ({float(risk.get('score', 0)):.2f})"
+    unremarkable = "" if risk.get("reasons") else ", nothing unusual"
+    return f"{risk.get('level')} ({float(risk.get('score', 0)):.2f}){unremarkable}"
 
 
 def another(mesh: Mesh, data_directory: Path) -> str:
