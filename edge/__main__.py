@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 from typing import Final
 
 from edge.settings import EdgeSettings
 from edge.supervisor import ADMIN_FD, PUBLIC_FD, supervise
+from mesh import identity
 
 _BACKLOG: Final = 4_096
 _EXIT_CONFIGURATION: Final = 2
+# A login shell allows 1,024: fewer than the requests that may wait, and nothing is left for the way to ingest.
+_OPEN_FILES: Final = 65_536
 
 
 def main() -> None:
     """Start the edge with the settings of the environment."""
+    _allow_open_files()
     try:
         settings = EdgeSettings.load()
+        # A supervisor would start workers that can't read them again and again.
+        identity.of(settings)
         inherited = PUBLIC_FD in os.environ
         public = _inherited(PUBLIC_FD) if inherited else _listen(settings.bind)
         admin = _inherited(ADMIN_FD) if inherited else _listen(settings.admin_bind)
@@ -32,6 +39,13 @@ def main() -> None:
     from mesh.lifecycle import run  # noqa: PLC0415
 
     run("edge", lambda: serve(settings, public, admin))
+
+
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(address: str) -> socket.socket:

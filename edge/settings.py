@@ -108,7 +108,7 @@ class EdgeSettings(MeshSettings):
         description="Batches out to ingest at once. More of them are smaller and cost more each.",
     )
     wait_s_max: float = Field(
-        default=1.8,
+        default=1.6,
         gt=0,
         le=60,
         validation_alias="EDGE_WAIT_S_MAX",
