@@ -1,0 +1,107 @@
+"""Runs the benchmark: `python -m bench --help`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import machine, sections, servers, wrk
+from bench.launching import LaunchError
+from bench.plan import Plan
+from bench.processes import ProcessLostError
+
+_BROKEN = 2
+_QUICK = {"duration_s": 2.0, "warmup_s": 1.0, "rounds": 1}
+
+
+def run(
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="A section to run; repeat for more. Default: all.")] = None,
+    server: Annotated[list[str] | None, typer.Option(help="A server to measure; repeat for more.")] = None,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 8.0,
+    concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,256",
+    rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
+    out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),
+    quick: Annotated[bool, typer.Option("--quick", help="One short round: a smoke test, not a figure.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, not as tables.")] = False,
+    no_gates: Annotated[bool, typer.Option("--no-gates", help="Exit 0 even if a promise is not kept.")] = False,
+) -> None:
+    """Measure the mesh, a conventional service and a bare handler on this machine, in one run."""
+    progress = Console(stderr=True, highlight=False)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen = _chosen("section", only, sections.names())
+        measured = _chosen("server", server, tuple(servers.available()))
+        concurrencies = tuple(int(word) for word in concurrency.split(","))
+        wrk.executable()
+        with tempfile.TemporaryDirectory(dir=out, prefix="scratch-") as scratch:
+            plan = Plan(
+                duration_s=_QUICK["duration_s"] if quick else duration,
+                warmup_s=_QUICK["warmup_s"] if quick else 3.0,
+                rounds=int(_QUICK["rounds"]) if quick else rounds,
+                concurrencies=concurrencies,
+                servers=measured,
+                scratch=Path(scratch).resolve(),
+            )
+            figures = _measure(plan, chosen, progress)
+    except (ValueError, wrk.WrkError, LaunchError, ProcessLostError) as problem:
+        progress.print(f"bench: {problem}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(_BROKEN) from problem
+    kept = _report(figures, out=out, as_json=as_json, progress=progress)
+    raise typer.Exit(0 if kept or no_gates else 1)
+
+
+def _chosen(what: str, wanted: list[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in wanted or () if name not in known]
+    if unknown:
+        message = f"no such {what}: {', '.join(unknown)} (there are: {', '.join(known)})"
+        raise ValueError(message)
+    return tuple(wanted) if wanted else known
+
+
+def _measure(plan: Plan, chosen: tuple[str, ...], progress: Console) -> dict[str, Any]:
+    def say(text: str) -> None:
+        progress.print(text, markup=False, soft_wrap=True)
+
+    figures: dict[str, Any] = {"machine": machine.describe(), "sections": {}}
+    figures["plan"] = {"duration_s": plan.duration_s, "warmup_s": plan.warmup_s, "rounds": plan.rounds}
+    for name in chosen:
+        section = sections.find(name)
+        say(section.TITLE)
+        figures["sections"][name] = section.measure(plan, say)
+    return figures
+
+
+def _report(figures: dict[str, Any], *, out: Path, as_json: bool, progress: Console) -> bool:
+    """Write and print everything; True if every promise was kept."""
+    kept = True
+    console = Console(highlight=False)
+    figures["gates"] = []
+    for name, measured in figures["sections"].items():
+        section = sections.find(name)
+        held = section.gates(measured)
+        kept = kept and all(gate.passed for gate in held)
+        figures["gates"] += [str(gate) for gate in held]
+        section.draw(measured, out)
+        if not as_json:
+            for table in section.tables(measured):
+                console.print(table)
+    written = json.dumps(figures, indent=2, ensure_ascii=False)
+    (out / "latest.json").write_text(written + "\n")
+    if as_json:
+        typer.echo(written)
+    else:
+        console.print(machine.line(figures["machine"]), markup=False)
+        for gate in figures["gates"]:
+            console.print(gate, style="green" if gate.startswith("PASS") else "red", markup=False)
+    progress.print(f"figures in {out}", markup=False)
+    return kept
+
+
+if __name__ == "__main__":
+    typer.run(run)
