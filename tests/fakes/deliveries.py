@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import bson
-from bson import DatetimeMS
+from bson import DatetimeMS, Int64
 
 from services.ledger.adapters.documents import CODEC, DISPOSITIONS, encode, of_delivery
 from services.ledger.model import Delivery, Disposition, Item, NotDurable
@@ -66,7 +66,7 @@ class MemoryDeliveries:
             if document is None:
                 continue
             document["last_seen_at"] = DatetimeMS(repeat.seen_at_ms)
-            document["count"] += repeat.seen
+            document["count"] = Int64(document["count"] + repeat.seen)
             if repeat.disposition is not None:
                 document["disposition"] = DISPOSITIONS[repeat.disposition]
         self._done("repeat")
