@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,7 @@ class Issued:
     fresh: bool
 
 
-def issue(directory: Path, *, days: int, trust_domain: str, renew: bool) -> Sequence[Issued]:
+def issue(directory: Path, *, days: int, trust_domain: str, renew: bool, now: datetime) -> Sequence[Issued]:
     """Return a certificate per process, made where there is none that can be used.
 
     Args:
@@ -65,13 +65,13 @@ def issue(directory: Path, *, days: int, trust_domain: str, renew: bool) -> Sequ
         days: how long a new certificate is valid.
         trust_domain: the part of the SPIFFE ids that says whose they are.
         renew: whether to make new ones in place of good ones; the authority stays.
+        now: when it is.
 
     Raises:
         Failure: the directory can't be used, or the trust domain is malformed.
     """
     if not _TRUST_DOMAIN.fullmatch(trust_domain):
         raise Failure(f"--trust-domain: {trust_domain!r} may hold lower-case letters, digits, dots and dashes only.")
-    now = datetime.now(UTC)
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = _Authority.of(directory, until=now + timedelta(days=days), now=now)

@@ -42,9 +42,20 @@ class Caller:
         """Return whether it may write there."""
         return EVERYTHING in self.writes or namespace in self.writes
 
-    def refusal(self, namespace: str) -> Fault:
-        """Return the fault of writing where it may not."""
-        return Fault(
+    @property
+    def unlimited(self) -> bool:
+        """Whether it may write everything, as everybody may in plaintext."""
+        return EVERYTHING in self.writes
+
+    def demand(self, namespace: str) -> None:
+        """Let pass what it may write.
+
+        Raises:
+            Fault: FORBIDDEN, it may not write there.
+        """
+        if self.may_write(namespace):
+            return
+        raise Fault(
             kind=Kind.FORBIDDEN,
             reason="FORBIDDEN",
             message=f"{self.name} may not write {namespace}.",

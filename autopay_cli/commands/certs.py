@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def certs(
     """
     from autopay_cli import certificates
 
-    issued = certificates.issue(directory, days=days, trust_domain=trust_domain, renew=renew)
+    issued = certificates.issue(directory, days=days, trust_domain=trust_domain, renew=renew, now=datetime.now(UTC))
     if as_json:
         each = {
             one.name: {

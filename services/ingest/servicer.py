@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import grpc
 from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autopay.type.v1 import delivery_pb2, error_pb2, risk_pb2
 
+from mesh import callers
 from services.ingest.intake import Intake
 from services.ingest.model import Answer, Delivery, DeliveryMessage
 
 SERVICE: Final = "autopay.ingest.v1.IngestService"
 _FIELD_ERRORS_MAX: Final = 32
+_FORBIDDEN: Final = Answer(reason="FORBIDDEN")
 
 
 class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
@@ -27,11 +30,22 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
     ) -> ingest_pb2.IngestResponse:
         """Take a batch in and answer per delivery."""
         deliveries = [_delivery(message) for message in request.deliveries]
-        answers = await self._intake.ingest(deliveries, timeout_s=context.time_remaining() or 0.0)
+        answers = await self._permitted(deliveries, timeout_s=context.time_remaining() or 0.0)
         response = ingest_pb2.IngestResponse()
         for answer in answers:
             _fill(response.results.add(), answer)
         return response
+
+    async def _permitted(self, deliveries: Sequence[Delivery], *, timeout_s: float) -> Sequence[Answer]:
+        """Take in what the caller may send; of a mixed batch the rest is refused alone, so that others go on."""
+        caller = callers.current()
+        if caller.unlimited:
+            return await self._intake.ingest(deliveries, timeout_s=timeout_s)
+        permitted = [delivery for delivery in deliveries if caller.may_write(delivery.source)]
+        if deliveries and not permitted:
+            caller.demand(deliveries[0].source)
+        answers = iter(await self._intake.ingest(permitted, timeout_s=timeout_s))
+        return [next(answers) if caller.may_write(delivery.source) else _FORBIDDEN for delivery in deliveries]
 
 
 def _delivery(message: delivery_pb2.Delivery) -> Delivery:

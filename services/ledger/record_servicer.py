@@ -8,7 +8,8 @@ import grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from autopay.type.v1 import error_pb2, payment_pb2, risk_pb2
 
-from mesh.errors import Fault, Kind, invalid, not_implemented
+from mesh import callers
+from mesh.errors import Fault, Kind, code_of, invalid, not_implemented
 from services.ledger.intake import Intake
 from services.ledger.model import (
     Delivery,
@@ -58,7 +59,7 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
     async def Record(
         self, request: ledger_pb2.RecordRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> ledger_pb2.RecordResponse:
-        """Record a batch; an item with a wrong field fails alone."""
+        """Record a batch; an item with a wrong field, or of a source the caller may not write, fails alone."""
         del context
         count = len(request.items)
         if not count:
@@ -70,11 +71,17 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
                 message=f"items: holds {count}, the most is {ITEMS_MAX}",
                 metadata={"limit": str(ITEMS_MAX)},
             )
+        caller = callers.current()
+        limited = not caller.unlimited
+        if limited and not any(caller.may_write(message.source) for message in request.items):
+            caller.demand(request.items[0].source)
         results: list[ledger_pb2.RecordResult] = [_UNANSWERED] * count
         good: list[Item] = []
         places: list[int] = []
         for place, message in enumerate(request.items):
             try:
+                if limited:
+                    caller.demand(message.source)
                 good.append(_item(message))
                 places.append(place)
             except Fault as fault:
@@ -218,6 +225,15 @@ def risk_message(risk: Any) -> risk_pb2.Risk | None:
 
 
 def _refused(place: int, fault: Fault) -> ledger_pb2.RecordResult:
+    if fault.kind is Kind.FORBIDDEN:
+        return ledger_pb2.RecordResult(
+            error=ledger_pb2.RecordError(
+                code=code_of(fault.kind).value[0],
+                reason=error_pb2.ERROR_REASON_FORBIDDEN,
+                message=fault.message,
+                field=f"items[{place}].source",
+            )
+        )
     wrong = fault.fields[0]
     return ledger_pb2.RecordResult(
         error=ledger_pb2.RecordError(
