@@ -25,11 +25,9 @@ from services.ledger.adapters.payment_messages import render
 from services.ledger.change_hub import ChangeHub, WatchLimits
 from services.ledger.intake import Intake
 from services.ledger.paging import PageTokens
-from services.ledger.read_servicer import ReadServicer
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
-from services.ledger.record_servicer import RecordServicer
-from services.ledger.servicer import SERVICE
+from services.ledger.servicer import SERVICE, LedgerServicer
 from services.ledger.spans import SpanMaker
 from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching
@@ -38,12 +36,6 @@ BUDGET_S = 5.0
 TIMEOUT_S = 30.0
 
 _numbers = itertools.count(1)
-
-
-class _Servicer(ReadServicer, RecordServicer):
-    def __init__(self, reader: Reader, watching: Watching[Any], summarizer: Summarizer, intake: Intake) -> None:
-        ReadServicer.__init__(self, reader, watching, summarizer)
-        RecordServicer.__init__(self, intake)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +112,7 @@ async def running_ledger(url: str, *, limits: WatchLimits | None = None) -> Asyn
     intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
     server = Server(services=[SERVICE], reflect=False)
     summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
-    servicer = _Servicer(reader, Watching(feed, hub, render), summarizer, intake)
+    servicer = LedgerServicer(intake=intake, reader=reader, summarizer=summarizer, watching=Watching(feed, hub, render))
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
     port = await server.start("127.0.0.1:0")
     try:

@@ -26,6 +26,8 @@ _KEPT: Final = (
     "recorded_at",
 )
 
+_STATUSES: Final = {status.name.lower(): status for status in Status}
+
 # What does not raise `version` (the analysis queue's own counters, schema changes) is nobody's business here.
 PIPELINE: Final[Sequence[Mapping[str, Any]]] = (
     {
@@ -64,10 +66,10 @@ def to_change(entry: Mapping[str, Any]) -> PaymentChange | None:
     changed: Mapping[str, Any] | None = entry.get("set")
     if changed is None:
         added = to_events(now["tx_id"], now["events"])
-        return _change(entry, now, added, status=Status[now["status"].upper()], at=now["recorded_at"])
+        return _change(entry, now, added, status=_STATUSES[now["status"]], at=now["recorded_at"])
     added, count = _added(now["tx_id"], changed)
     if "status" in changed or changed["version"] == now["version"] or not count:
-        status = Status[changed.get("status", now["status"]).upper()]
+        status = _STATUSES[changed.get("status", now["status"])]
     else:
         events = [stored.event for stored in to_events(now["tx_id"], now["events"][:count])]
         status = status_of(events, totals_of(events))
