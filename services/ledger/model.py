@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Final
 
+from services.ledger.correction import Correction
+from services.ledger.tally import Tally
+
 AMOUNT_MAX: Final = 2**63 - 1
 
 
@@ -103,6 +106,7 @@ class Event:
     aliases: tuple[str, ...] = ()
     content: bytes = b""
     risk: Mapping[str, Any] | None = None
+    correction: Correction | None = None
 
     @property
     def order(self) -> tuple[int, str]:
@@ -153,7 +157,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One payment: its events and what they fold to. `id` is `{source}:{tx_id}`."""
+    """One payment: its events and what they fold to. `id` is `{source}:{tx_id}`.
+
+    `events` are in the order of arrival; of those that were moved out of the document `spilled` holds the tally.
+    """
 
     id: str
     source: str
@@ -174,6 +181,7 @@ class Payment:
     recorded_at_ms: int
     updated_at_ms: int
     events: tuple[StoredEvent, ...]
+    spilled: Tally | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
