@@ -117,7 +117,7 @@ def to_status(fault: Fault) -> grpc.Status:
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     if fault.retry_after_s is not None:
         delay = duration_pb2.Duration()
-        delay.FromMilliseconds(int(fault.retry_after_s * 1000))
+        delay.FromMilliseconds(round(fault.retry_after_s * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = []
     for detail in details:

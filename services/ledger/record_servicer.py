@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
@@ -92,8 +92,8 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
                 results[place] = _result(result)
         return ledger_pb2.RecordResponse(results=results)
 
-    async def RecordStream(self, request_iterator: object, context: object) -> None:
-        """Refuse: not built yet."""
+    def RecordStream(self, request_iterator: object, context: object) -> NoReturn:
+        """Refuse: not built yet. Raised by the call itself: a coroutine would not be a stream of answers."""
         raise not_implemented("RecordStream")
 
     async def LeaseAnalyses(self, request: object, context: object) -> None:

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 
 import grpc
 import pytest
+from autopay.ledger.v1 import ledger_pb2_grpc
 
 from mesh.channel import open_channel
 from mesh.metrics import RpcMetrics
 from mesh.server import Server
+from services.ledger.intake import Intake
+from services.ledger.record_servicer import RecordServicer
+from services.ledger.servicer import SERVICE
 from tests.fakes import echo
+from tests.unit.ledger.rig import Rig
+from tests.wire.record_ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +68,19 @@ async def channel_to() -> AsyncIterator[OpenChannel]:
             return channel
 
         yield opened
+
+
+@pytest.fixture
+async def ledger() -> AsyncIterator[Ledger]:
+    """A ledger that listens."""
+    async with AsyncExitStack() as stack:
+        rig = Rig()
+        intake = Intake(rig.recorder, budget_s=2, inflight_max=2)
+        server = Server(services=[SERVICE], reflect=False)
+        ledger_pb2_grpc.add_LedgerServiceServicer_to_server(RecordServicer(intake), server.raw)
+        stack.push_async_callback(server.raw.stop, None)
+        port = await server.start("127.0.0.1:0")
+        await server.set_healthy(healthy=True)
+        channel = open_channel(f"127.0.0.1:{port}", service=SERVICE)
+        stack.push_async_callback(channel.close)
+        yield Ledger(rig, ledger_pb2_grpc.LedgerServiceStub(channel))
