@@ -124,8 +124,9 @@ def _amount(z: float, log_ratio: float, known: float) -> Finding:
 
 
 def _velocity(recent: float, usual: float) -> Finding | None:
-    # Counts scatter by the square root of their mean; one more keeps a rate of nothing from dividing by zero.
-    excess = (recent - usual) / sqrt(usual + 1.0)
+    # Small counts scatter by the square root of their mean, large ones by half of it, for people have busy hours; one
+    # more keeps a rate of nothing from dividing by zero.
+    excess = (recent - usual) / sqrt(1.0 + usual + usual * usual / 4.0)
     if excess < _EXCESS_MIN:
         return None
     return Finding(

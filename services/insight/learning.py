@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -21,7 +21,7 @@ from mesh.errors import Fault, Kind
 from mesh.logs import error_fields
 from services.insight.cache import ProfileCache
 from services.insight.magnitude import log_amount
-from services.insight.model import Change, Page, Payment, Position
+from services.insight.model import Page, Payment, Position
 from services.insight.pause import pause
 from services.insight.ports import Feed, StoreDown
 from services.insight.saving import LeaseLost, Saver
@@ -30,7 +30,7 @@ from services.insight.scoring import population_key, sender_key
 # A stretch of the feed that begins without a token begins above every ordinal given before: what comes then
 # is new, even if the last process ended before it had stored a token.
 _ERA: Final = 1 << 40
-# So many changes are taken in before scoring gets a turn of the loop.
+# So many payments are taken in before scoring gets a turn of the loop.
 _SLICE: Final = 256
 _PAUSE_AFTER_BUG_S: Final = 5.0
 
@@ -157,26 +157,24 @@ class Learner:
 
     async def _take_in(self, page: Page) -> None:
         sequence = self._position.sequence
-        for start in range(0, len(page.changes), _SLICE):
-            changes = page.changes[start : start + _SLICE]
-            await self._saver.patiently(partial(self._profiles.require, tuple(_keys(changes))))
-            newest_at_ms = 0
-            for change in changes:
-                if change.created and change.payment is not None:
-                    # Counted are only the changes that teach: an entry of another kind may be gone when read again.
-                    sequence += 1
-                    newest_at_ms = change.payment.at_ms
-                    self._teach(change.payment, sequence)
-            self._observer.learnt(changes=len(changes), newest_at_ms=newest_at_ms)
+        for start in range(0, len(page.payments), _SLICE):
+            payments = page.payments[start : start + _SLICE]
+            keys = [_keys_of(payment) for payment in payments]
+            await self._saver.patiently(partial(self._profiles.require, {*chain.from_iterable(keys)}))
+            for payment, its_keys in zip(payments, keys, strict=True):
+                sequence += 1
+                self._teach(payment, its_keys, sequence)
             if len(self._profiles.dirty) >= self._limits.dirty_max:
                 await self._saver.patiently(self._flush)
         # Only now: a position stored in the middle of a page would pair its ordinal with an earlier token.
         self._position = Position(token=page.token, sequence=sequence)
+        newest_at_ms = page.payments[-1].at_ms if page.payments else 0
+        self._observer.learnt(changes=page.changes, newest_at_ms=newest_at_ms)
 
-    def _teach(self, payment: Payment, sequence: int) -> None:
+    def _teach(self, payment: Payment, keys: tuple[str, ...], sequence: int) -> None:
         at_s = payment.at_ms / 1000.0
         size = log_amount(payment.minor_units, payment.currency)
-        for key in _keys_of(payment):
+        for key in keys:
             profile = self._profiles.get(key)
             if profile is not None and profile.sequence < sequence:
                 profile.learn(at_s, size)
@@ -187,9 +185,3 @@ class Learner:
 def _keys_of(payment: Payment) -> tuple[str, ...]:
     population = population_key(payment.source)
     return (sender_key(payment), population) if payment.sender else (population,)
-
-
-def _keys(changes: Sequence[Change]) -> Iterator[str]:
-    for change in changes:
-        if change.created and change.payment is not None:
-            yield from _keys_of(change.payment)

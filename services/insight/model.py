@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Level(IntEnum):
@@ -16,9 +17,8 @@ class Level(IntEnum):
     CRITICAL = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payment:
-    """What the detector sees of one payment event.
+class Payment(NamedTuple):
+    """What the detector sees of one payment event; a tuple, because two are made for every webhook.
 
     Attributes:
         source: the namespace of the accounts.
@@ -62,23 +62,18 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One change of one payment in the ledger's feed.
+class Page:
+    """Consecutive changes of the ledger's feed; a heartbeat has none.
 
     Attributes:
-        created: whether it opened the payment.
-        payment: what its first event states, None where that is no payment (a refund, a dispute).
+        changes: how many there were.
+        payments: the payments that they opened, in order: what teaches. An update, a declined attempt, a refund or a
+            dispute states no new payment.
+        token: resumes the feed after them.
     """
 
-    created: bool
-    payment: Payment | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Consecutive changes of the feed, and the token that resumes after them; a heartbeat has no changes."""
-
-    changes: Sequence[Change]
+    changes: int
+    payments: Sequence[Payment]
     token: str
 
 

@@ -21,6 +21,7 @@ _REBASE_S: Final = 30 * DAY_S
 
 # Places in `sums`, per memory.
 COUNT, LOG, LOG_SQUARED, AMOUNT, AMOUNT_SQUARED, SUMS_PER_MEMORY = range(6)
+DAY: Final = 0
 WEEK: Final = SUMS_PER_MEMORY
 MONTH: Final = 2 * SUMS_PER_MEMORY
 _SUMS: Final = SUMS_PER_MEMORY * len(MEMORIES_S)
@@ -144,9 +145,10 @@ class Profile:
         return self.burst * exp(min(self.burst_at_s - at_s, 0.0) / BURST_S)
 
     def rate(self, at_s: float) -> float:
-        """Return the payments per second over the last week."""
-        week_s = MEMORIES_S[1]
-        return self.sums[WEEK] * exp(min(self.landmark_s - at_s, 0.0) / week_s) / week_s
+        """Return the payments per second over the last day or the last week, whichever is more."""
+        day_s, week_s, _ = MEMORIES_S
+        age_s = min(self.landmark_s - at_s, 0.0)
+        return max(self.sums[DAY] * exp(age_s / day_s) / day_s, self.sums[WEEK] * exp(age_s / week_s) / week_s)
 
     def _rebase(self, at_s: float) -> None:
         sums, place = self.sums, 0

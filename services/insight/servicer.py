@@ -14,7 +14,7 @@ from opentelemetry.trace import Span
 from mesh.errors import Fault, Kind, invalid, not_implemented
 from mesh.tracing import Tracing
 from services.insight.detector import MODEL_VERSION, ORDINARY, STRANGER
-from services.insight.model import Payment, Risk
+from services.insight.model import Level, Payment, Risk
 from services.insight.scoring import Scorer
 
 ITEMS_MAX: Final = 256
@@ -24,6 +24,8 @@ _TX_ID_LENGTH_MAX: Final = 100
 _CURRENCY_LENGTH: Final = 3
 # The end of the year 9999: no clock of ours says more, and no exponential overflows.
 _TIME_MS_MAX: Final = 253_402_300_799_999
+
+_LEVELS: Final = {level: risk_pb2.RiskLevel.Name(level) for level in Level}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -122,13 +124,13 @@ def _payment(item: insight_pb2.ScoreItem, position: int) -> Payment:
         raise invalid(f"items[{position}].event.amount.currency", "must be an ISO 4217 code.")
     if not 0 < at_ms <= _TIME_MS_MAX:
         raise invalid(f"items[{position}].received_at_ms", "must be milliseconds since the Unix epoch, > 0.")
-    return Payment(source=source, sender=sender, minor_units=minor_units, currency=currency, at_ms=at_ms)
+    return Payment(source, sender, minor_units, currency, at_ms)
 
 
 def _message(risk: Risk) -> risk_pb2.Risk:
     return risk_pb2.Risk(
         score=risk.score,
-        level=risk_pb2.RiskLevel.Name(risk.level),
+        level=_LEVELS[risk.level],
         reasons=[
             risk_pb2.RiskReason(
                 code=reason.code,

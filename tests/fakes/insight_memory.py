@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from mesh.errors import Fault, Kind
-from services.insight.model import Change, Page, Position, Risk
+from services.insight.model import Page, Payment, Position, Risk
 from services.insight.ports import StoreDown
 from services.insight.profile import ProfileState
 
@@ -105,9 +105,9 @@ class MemoryLease:
 
 
 class ScriptedFeed:
-    """Changes in a list; a token is a place in it. Ends each stream with silence."""
+    """Changes in a list, None where one opens no payment; a token is a place in it. Each stream ends in silence."""
 
-    def __init__(self, changes: Sequence[Change], *, page_changes: int = 3, oldest: int = 0) -> None:
+    def __init__(self, changes: Sequence[Payment | None], *, page_changes: int = 3, oldest: int = 0) -> None:
         """Tell `changes` in pages; tokens before `oldest` are too old, and without one it begins there."""
         self._changes = changes
         self._page_changes = page_changes
@@ -124,8 +124,9 @@ class ScriptedFeed:
         while place < len(self._changes):
             changes = self._changes[place : place + self._page_changes]
             place += len(changes)
-            yield Page(changes=changes, token=str(place))
-        yield Page(changes=(), token=str(place))
+            payments = [payment for payment in changes if payment is not None]
+            yield Page(changes=len(changes), payments=payments, token=str(place))
+        yield Page(changes=0, payments=(), token=str(place))
         self.told_all.set()
         await asyncio.Event().wait()
 

@@ -14,7 +14,7 @@ from autopay.type.v1 import payment_pb2
 from mesh.channel import open_channel
 from mesh.errors import Fault, Kind
 from services.insight.adapters.ledger_feed import LedgerFeed
-from services.insight.model import Change, Payment
+from services.insight.model import Payment
 from tests.fakes.insight_ledger import LEDGER, START_MS, LedgerPeer, created, serve_ledger
 
 
@@ -34,41 +34,39 @@ async def feed(peer: LedgerPeer) -> AsyncIterator[LedgerFeed]:
     await server.raw.stop(0)
 
 
-async def read(feed: LedgerFeed, token: str, count: int) -> tuple[list[Change], str]:
-    """Read until `count` changes are here; return them and the token after them."""
-    changes: list[Change] = []
+async def read(feed: LedgerFeed, token: str, count: int) -> tuple[list[Payment], str]:
+    """Read until `count` changes were told of; return the payments they opened, and the token after them."""
+    payments: list[Payment] = []
+    changes = 0
     async with asyncio.timeout(10), aclosing(feed.follow(token)) as pages:
         async for page in pages:
-            changes.extend(page.changes)
-            if len(changes) >= count:
-                return changes, page.token
+            payments.extend(page.payments)
+            changes += page.changes
+            if changes >= count:
+                return payments, page.token
     raise AssertionError("the feed ended")
 
 
 async def test_a_change_is_read_as_a_payment(feed: LedgerFeed, peer: LedgerPeer) -> None:
     """What opened a payment comes with its amount, its sender and the ledger's time; streams have a deadline."""
     peer.changes = [created(3, sender="ACC-1", minor_units=1_999)]
-    (change,), token = await read(feed, "", 1)
-    assert change == Change(
-        created=True,
-        payment=Payment(
-            source="autopay", sender="ACC-1", minor_units=1_999, currency="USD", at_ms=START_MS + 3 * 60_000
-        ),
-    )
+    payments, token = await read(feed, "", 1)
+    assert payments == [
+        Payment(source="autopay", sender="ACC-1", minor_units=1_999, currency="USD", at_ms=START_MS + 3 * 60_000)
+    ]
     assert token == "1"
     assert 300 < peer.remaining_s[0] <= 600
 
 
-async def test_only_new_payments_carry_one(feed: LedgerFeed, peer: LedgerPeer) -> None:
-    """An update, a declined attempt and an event without an amount are changes without a payment to learn."""
+async def test_only_new_payments_are_told(feed: LedgerFeed, peer: LedgerPeer) -> None:
+    """An update, a declined attempt and an event without an amount open no payment to learn."""
     updated = created(1)
     updated.outcome = ledger_pb2.OUTCOME_UPDATED
     failed = created(2, kind=payment_pb2.EVENT_KIND_FAILED)
     empty = created(3, minor_units=0)
     peer.changes = [updated, failed, empty, created(4, kind=payment_pb2.EVENT_KIND_PENDING)]
-    changes, _ = await read(feed, "", 4)
-    assert [change.created for change in changes] == [False, True, True, True]
-    assert [change.payment is not None for change in changes] == [False, False, False, True]
+    payments, _ = await read(feed, "", 4)
+    assert [payment.at_ms for payment in payments] == [START_MS + 4 * 60_000]
 
 
 async def test_the_feed_resumes_where_it_broke(feed: LedgerFeed, peer: LedgerPeer) -> None:
@@ -78,8 +76,8 @@ async def test_the_feed_resumes_where_it_broke(feed: LedgerFeed, peer: LedgerPee
     slow = Fault(kind=Kind.EXHAUSTED, reason="SLOW_READER", message="too slow", metadata={"resume_token": "10"})
     away = Fault(kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN", message="away")
     peer.faults = {10: [slow, away, away], 20: [away]}
-    changes, _ = await read(feed, "0", 30)
-    assert [change.payment.sender for change in changes if change.payment] == [f"S{number}" for number in range(30)]
+    payments, _ = await read(feed, "0", 30)
+    assert [payment.sender for payment in payments] == [f"S{number}" for number in range(30)]
     assert peer.tokens == ["0", "10", "10", "10", "20"]
 
 
@@ -104,7 +102,7 @@ async def test_a_ledger_that_is_away_is_waited_for(peer: LedgerPeer) -> None:
     assert not reading.done()
     peer.changes = [created(1)]
     server, _ = await serve_ledger(peer, address)
-    changes, _ = await reading
-    assert len(changes) == 1
+    payments, _ = await reading
+    assert len(payments) == 1
     await channel.close()
     await server.raw.stop(0)

@@ -11,7 +11,7 @@ from autopay.type.v1 import payment_pb2
 from structlog.typing import FilteringBoundLogger
 
 from mesh.errors import Kind, from_rpc_error
-from services.insight.model import Change, Page, Payment
+from services.insight.model import Page, Payment
 from services.insight.pause import pause
 
 # A stream ends by itself after so long and is resumed, perhaps at another replica.
@@ -55,7 +55,9 @@ class LedgerFeed:
                         self._log.info("feed_resumed", failures=failures)
                     failures, pause_s = 0, _PAUSE_S_MIN
                     token = response.resume_token or token
-                    yield Page(changes=[_change(change) for change in response.changes], token=token)
+                    changes = response.changes
+                    payments = [payment for change in changes if (payment := _payment(change)) is not None]
+                    yield Page(changes=len(changes), payments=payments, token=token)
             except grpc.aio.AioRpcError as error:
                 fault = from_rpc_error(error)
                 if token and fault.kind in {Kind.OUT_OF_RANGE, Kind.INVALID}:
@@ -71,18 +73,14 @@ class LedgerFeed:
             pause_s = min(pause_s * 2, _PAUSE_S_MAX)
 
 
-def _change(change: ledger_pb2.TransactionChange) -> Change:
+def _payment(change: ledger_pb2.TransactionChange) -> Payment | None:
+    """Return the payment a change opened, None where it opened none."""
     if change.outcome != ledger_pb2.OUTCOME_CREATED or not change.events:
-        return Change(created=False, payment=None)
+        return None
     event = change.events[0]
-    minor_units = event.amount.minor_units
+    amount = event.amount
+    minor_units = amount.minor_units
     if minor_units <= 0 or event.kind not in _PAYMENT_KINDS:
-        return Change(created=True, payment=None)
-    payment = Payment(
-        source=change.source,
-        sender=change.sender_account or event.sender_account,
-        minor_units=minor_units,
-        currency=event.amount.currency,
-        at_ms=change.recorded_at_ms,
-    )
-    return Change(created=True, payment=payment)
+        return None
+    sender = change.sender_account or event.sender_account
+    return Payment(change.source, sender, minor_units, amount.currency, change.recorded_at_ms)

@@ -17,12 +17,15 @@ _DUPLICATE_KEY: Final = 11_000
 
 
 class MongoProfiles:
-    """Profiles in the collection `profiles`."""
+    """Profiles in the collection `profiles`.
+
+    By plain commands: a cursor costs a second hop to a thread and back, and the driver's bulk machinery more than
+    the encoding. Its retries aren't needed where reading is tried again anyway and writing twice is harmless.
+    """
 
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
         self._database = database
-        self._collection = database.get_collection(_COLLECTION)
 
     async def load(self, keys: Sequence[str]) -> Mapping[str, ProfileState]:
         """Return what is stored under each key, in one query; absent ones are left out.
@@ -31,14 +34,19 @@ class MongoProfiles:
             StoreDown: it can't be read now.
         """
         async with store_down():
-            documents = await self._collection.find({"_id": {"$in": list(keys)}}).to_list(len(keys))
-        return {document["_id"]: _state(document) for document in documents}
+            answer = await self._database.command(
+                {
+                    "find": _COLLECTION,
+                    "filter": {"_id": {"$in": list(keys)}},
+                    "batchSize": len(keys),
+                    "singleBatch": True,
+                    "readConcern": {"level": "majority"},
+                }
+            )
+        return {document["_id"]: _state(document) for document in answer["cursor"]["firstBatch"]}
 
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
-
-        One plain command: the driver's bulk machinery costs more than the encoding, and its retries aren't
-        needed where writing twice is harmless.
 
         Raises:
             StoreDown: the outcome is unknown; writing the same again is harmless.

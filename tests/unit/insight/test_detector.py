@@ -109,6 +109,13 @@ def test_a_busy_sender_is_no_burst() -> None:
     assert assess(payment(2_500), sender, WIDE) is ORDINARY
 
 
+def test_a_new_busy_sender_is_known_by_the_next_day() -> None:
+    """A sender who began a day ago and pays every five seconds since is not called a burst any more."""
+    sender = regular(payments=17_280, every_s=5.0)
+    assert assess(payment(2_500), sender, WIDE) is ORDINARY
+    assert assess(payment(2_500), regular(payments=720, every_s=5.0), WIDE).reasons[0].code == "VELOCITY"
+
+
 def test_a_few_payments_are_no_burst() -> None:
     """A handful of payments in a minute stays below the floor."""
     sender = regular()

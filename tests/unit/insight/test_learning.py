@@ -14,7 +14,7 @@ import structlog
 from services.insight.cache import CacheLimits, ProfileCache
 from services.insight.learning import Learner, LearningLimits
 from services.insight.magnitude import log_amount
-from services.insight.model import Change, Payment
+from services.insight.model import Payment
 from services.insight.profile import Profile, ProfileState
 from services.insight.saving import Saver
 from services.insight.scoring import population_key, sender_key
@@ -23,36 +23,33 @@ from tests.fakes.insight_memory import Disk, Killed, MemoryLease, MemoryProfiles
 START_MS = 1_700_000_000_000
 
 
-def traffic(count: int, *, seed: int = 7) -> list[Change]:
+def traffic(count: int, *, seed: int = 7) -> list[Payment | None]:
     """Changes of few senders, so that profiles are touched often; some are no new payments."""
     rng = random.Random(seed)
-    changes = []
-    for number in range(count):
-        payment = Payment(
+    return [
+        Payment(
             source=rng.choice(["autopay", "partner"]),
             sender=rng.choice(["", "A", "B", "C", "D", "E"]),
             minor_units=rng.randint(1, 10**7),
             currency=rng.choice(["USD", "JPY"]),
             at_ms=START_MS + number * 40_000_000 - rng.randint(0, 90_000),
         )
-        kind = rng.random()
-        if kind < 0.7:
-            changes.append(Change(created=True, payment=payment))
-        else:
-            changes.append(Change(created=kind > 0.85, payment=payment if kind < 0.8 else None))
-    return changes
+        if rng.random() < 0.7
+        else None
+        for number in range(count)
+    ]
 
 
-def by_hand(changes: Sequence[Change], known: Mapping[str, ProfileState] | None = None) -> dict[str, tuple[float, ...]]:
+def by_hand(
+    changes: Sequence[Payment | None], known: Mapping[str, ProfileState] | None = None
+) -> dict[str, tuple[float, ...]]:
     """The sums after each new payment was learnt once on top of what was known, without any of the machinery."""
     profiles = {key: Profile(state) for key, state in (known or {}).items()}
-    for change in changes:
-        if change.created and change.payment is not None:
-            payment = change.payment
-            keys = [population_key(payment.source)] + [sender_key(payment)] * bool(payment.sender)
-            for key in keys:
-                profile = profiles.setdefault(key, Profile())
-                profile.learn(payment.at_ms / 1000, log_amount(payment.minor_units, payment.currency))
+    for payment in filter(None, changes):
+        keys = [population_key(payment.source)] + [sender_key(payment)] * bool(payment.sender)
+        for key in keys:
+            profile = profiles.setdefault(key, Profile())
+            profile.learn(payment.at_ms / 1000, log_amount(payment.minor_units, payment.currency))
     return {key: tuple(profile.sums) for key, profile in profiles.items()}
 
 
@@ -120,7 +117,7 @@ async def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> None
             await asyncio.sleep(0.002)
 
 
-async def learn_all(disk: Disk, changes: Sequence[Change], **options: int) -> None:
+async def learn_all(disk: Disk, changes: Sequence[Payment | None], **options: int) -> None:
     """Let one replica learn them and drain."""
     replica = Replica(disk, ScriptedFeed(changes, **options))
     replica.start()
@@ -130,7 +127,7 @@ async def learn_all(disk: Disk, changes: Sequence[Change], **options: int) -> No
 
 
 async def test_each_new_payment_is_learnt_once() -> None:
-    """After the feed the stored sums are those of each new payment learnt once; updates and refunds teach nothing."""
+    """After the feed the stored sums are those of each new payment learnt once; other changes teach nothing."""
     disk, changes = Disk(), traffic(120)
     await learn_all(disk, changes)
     assert sums_of(disk.profiles) == by_hand(changes)
@@ -254,7 +251,7 @@ async def test_a_replica_that_lost_the_lease_saves_nothing() -> None:
 async def test_an_idle_feed_still_moves_the_position() -> None:
     """Heartbeats bring newer tokens, which are stored though nothing was learnt."""
     disk = Disk()
-    await learn_all(disk, [Change(created=False, payment=None)] * 4)
+    await learn_all(disk, [None] * 4)
     assert disk.position.token == "4"
     assert disk.profiles == {}
 

@@ -129,7 +129,8 @@ def test_old_payments_fade() -> None:
     count, _, _ = profile.expected(START_S + MEMORIES_S[2], WIDE)
     assert count == pytest.approx(exp(-1))
     assert profile.burst_count(START_S + BURST_S) == pytest.approx(exp(-1))
-    assert profile.rate(START_S) == pytest.approx(1 / MEMORIES_S[1])
+    assert profile.rate(START_S) == pytest.approx(1 / MEMORIES_S[0])
+    assert profile.rate(START_S + MEMORIES_S[1]) == pytest.approx(exp(-1) / MEMORIES_S[1])
 
 
 def test_a_late_payment_makes_no_burst() -> None:
