@@ -113,6 +113,8 @@ def configure(process: str, level: str, stream: TextIO | None = None) -> structl
     root = logging.getLogger()
     root.handlers[:] = [_StandardHandler(sink, renderer)]
     # Libraries speak up from WARNING on; their INFO lines say nothing a trace does not.
+    # PyMongo logs a traceback for each background check of a server that is away; the calls that need it say so too.
+    logging.getLogger("pymongo.client").setLevel(logging.CRITICAL)
     root.setLevel(max(_LEVELS[level], logging.WARNING) if level != "debug" else logging.INFO)
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         sink, processors=[renderer], wrapper_class=bound, cache_logger_on_first_use=True

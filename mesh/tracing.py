@@ -11,6 +11,7 @@ import math
 import os
 import random
 import re
+import threading
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LINKS_MAX: Final = 128
 DEFAULT_RATIO: Final = 0.05
+_SHUTDOWN_S_MAX: Final = 2.0
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 # The lowest bit of the flags says sampled; others, like "the id is random" (2), may be set beside it.
 _SAMPLED: Final = frozenset("13579bdf")
@@ -108,9 +110,11 @@ class Tracing:
         )
 
     def shutdown(self) -> None:
-        """Export what is left."""
+        """Export what is left, within two seconds: a receiver that is away must not hold up a drain."""
         if self._provider is not None:
-            self._provider.shutdown()
+            last = threading.Thread(target=self._provider.shutdown, daemon=True)
+            last.start()
+            last.join(_SHUTDOWN_S_MAX)
 
 
 def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
