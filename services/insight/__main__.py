@@ -10,14 +10,14 @@ from contextlib import suppress
 
 from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
 from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import RpcMetrics
+from mesh.metrics import RpcMetrics, serve_metrics
 from mesh.server import Server
 from services.insight.adapters.ledger_feed import LedgerFeed
 from services.insight.adapters.mongo import connect, database_of
@@ -89,7 +89,6 @@ async def serve(settings: InsightSettings) -> None:
     await _listen(server, settings, registry, log)
     learning = asyncio.create_task(learner.run())
     await stop.wait()
-    log.info("stopping")
     learning.cancel()
     with suppress(asyncio.CancelledError):
         await learning
@@ -101,14 +100,13 @@ async def serve(settings: InsightSettings) -> None:
     await channel.close()
     mongo.close()
     traces.shutdown()
+    log.info("stopped")
 
 
 async def _listen(
     server: Server, settings: InsightSettings, registry: CollectorRegistry, log: FilteringBoundLogger
 ) -> None:
-    if settings.metrics_bind is not None:
-        host, _, port = settings.metrics_bind.rpartition(":")
-        start_http_server(int(port), host, registry)
+    serve_metrics(settings.metrics_bind, registry)
     # Healthy at once: what MongoDB or the ledger can't tell now only makes scores plainer.
     port_bound = await server.start(settings.bind)
     await server.start_health(settings.health_bind)

@@ -18,10 +18,10 @@ class InsightSettings(MeshSettings):
         validation_alias="INSIGHT_BIND",
         description="Where insight's gRPC listens, host:port.",
     )
-    metrics_bind: Address | None = Field(
-        default=None,
+    metrics_bind: str = Field(
+        default="",
         validation_alias="INSIGHT_METRICS_BIND",
-        description="Where insight serves /metrics, host:port; unset is off.",
+        description="Where insight serves /metrics, host:port; empty is off.",
     )
     tls_cert: str = tls_certificate("INSIGHT")
     tls_key: str = tls_key("INSIGHT")
