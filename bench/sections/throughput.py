@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from dataclasses import asdict, replace
@@ -13,7 +14,10 @@ from rich.table import Table
 from bench import drawing, medians, mesh, servers, traffic, window
 from bench.audit import Audit, problems
 from bench.gates import Gate
+from bench.launching import LaunchError
 from bench.medians import Cell
+from bench.processes import ProcessLostError
+from bench.wrk import WrkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,18 +40,26 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """Measure every server in turn, `plan.rounds` times over."""
     windows: list[Window] = []
     audits: list[Audit] = []
-    for number in range(plan.rounds):
-        for name in plan.servers:
+    failures: list[str] = []
+    for number, name in itertools.product(range(plan.rounds), plan.servers):
+        try:
             measured, audit = _measure_server(name, plan, seed=number)
-            windows += measured
-            audits.append(audit)
-            for one in measured:
-                say(_line(number + 1, one))
-            for problem in audit.problems():
-                say(f"    INVALID: {problem}")
+        except (LaunchError, ProcessLostError, WrkError) as failure:
+            # One server's failure spoils the run's validity, not the figures of the others.
+            failures.append(f"{name}, round {number + 1}: {failure}")
+            say(f"    INVALID: {failures[-1]}")
+            continue
+        windows += measured
+        audits.append(audit)
+        for one in measured:
+            say(_line(number + 1, one))
+        for problem in audit.problems():
+            say(f"    INVALID: {problem}")
+    if not windows:
+        raise LaunchError("; ".join(failures))
     cells = medians.summarize(windows)
     return {
-        "problems": problems(audits),
+        "problems": [*failures, *problems(audits)],
         "ratios": ratios(cells),
         "cells": [{**asdict(cell), "python_cpu_us": cell.python_cpu_us} for cell in cells],
         "windows": [asdict(one) for one in windows],
