@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from autopay_cli.certificates_directory import AUTHORITY, certificate_of, key_of
 from autopay_cli.failure import Failure
 from autopay_cli.meshfile import replace_private
 
 # The four processes, and this command line, which reads the ledger.
 NAMES: Final = ("edge", "ingest", "ledger", "insight", "cli")
-_AUTHORITY: Final = "ca"
 _AUTHORITY_DAYS: Final = 1_825
 _TRUST_DOMAIN: Final = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
 # Clocks of two machines differ a little.
@@ -80,22 +80,6 @@ def issue(directory: Path, *, days: int, trust_domain: str, renew: bool, now: da
         raise Failure(f"can't keep certificates in {directory} ({error.strerror}): name another --dir.") from error
 
 
-def authorities_of(directory: Path) -> Path:
-    """Return the path of the authority's certificate."""
-    return directory / f"{_AUTHORITY}.pem"
-
-
-def environment_of(directory: Path, name: str) -> Mapping[str, str]:
-    """Return the variables by which a process finds its certificate, with absolute paths."""
-    home = directory.absolute()
-    prefix = name.upper()
-    return {
-        f"{prefix}_TLS_CERT": str(home / f"{name}.pem"),
-        f"{prefix}_TLS_KEY": str(home / f"{name}.key"),
-        f"{prefix}_TLS_CA": str(authorities_of(home)),
-    }
-
-
 class _Authority:
     """Signs certificates of one directory."""
 
@@ -108,7 +92,7 @@ class _Authority:
     @classmethod
     def of(cls, directory: Path, *, until: datetime, now: datetime) -> _Authority:
         """Return the directory's authority; a new one where there is none that lives until then."""
-        kept = _load(directory, _AUTHORITY)
+        kept = _load(directory, AUTHORITY)
         if kept is not None and kept[0].not_valid_after_utc >= until:
             return cls(directory, kept[0], kept[1], now=now)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -120,7 +104,7 @@ class _Authority:
             .add_extension(_usage(signs_certificates=True), critical=True)
         )
         certificate = builder.sign(key, SHA256())
-        _save(directory, _AUTHORITY, certificate, key)
+        _save(directory, AUTHORITY, certificate, key)
         return cls(directory, certificate, key, now=now)
 
     def provide(self, name: str, trust_domain: str, *, days: int, renew: bool) -> Issued:
@@ -132,8 +116,8 @@ class _Authority:
         return Issued(
             name=name,
             spiffe_id=spiffe_id,
-            certificate=self._directory / f"{name}.pem",
-            key=self._directory / f"{name}.key",
+            certificate=certificate_of(self._directory, name),
+            key=key_of(self._directory, name),
             expires_at=certificate.not_valid_after_utc,
             fresh=fresh,
         )
@@ -205,8 +189,8 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _load(directory: Path, name: str) -> tuple[x509.Certificate, _Key] | None:
     """Return a certificate and its key; None where they are not there, or not a pair."""
     try:
-        certificate = x509.load_pem_x509_certificate((directory / f"{name}.pem").read_bytes())
-        key = load_pem_private_key((directory / f"{name}.key").read_bytes(), password=None)
+        certificate = x509.load_pem_x509_certificate(certificate_of(directory, name).read_bytes())
+        key = load_pem_private_key(key_of(directory, name).read_bytes(), password=None)
     except (FileNotFoundError, TypeError, ValueError):
         return None
     if not isinstance(key, _Key) or key.public_key() != certificate.public_key():
@@ -217,7 +201,7 @@ def _load(directory: Path, name: str) -> tuple[x509.Certificate, _Key] | None:
 def _save(directory: Path, name: str, certificate: x509.Certificate, key: _Key) -> None:
     """Write both files, each replaced at once; between them is a pair that doesn't match, which readers pass over."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    replace_private(directory / f"{name}.key", pem.decode())
+    replace_private(key_of(directory, name), pem.decode())
     fresh = directory / f".{name}.pem.{os.getpid()}"
     fresh.write_bytes(certificate.public_bytes(Encoding.PEM))
-    fresh.replace(directory / f"{name}.pem")
+    fresh.replace(certificate_of(directory, name))

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from autopay_cli import environment, meshfile, mongod, outside_mongo, readiness
+from autopay_cli import environment, meshfile, mongod, outside_mongo, own_identity, readiness
 from autopay_cli.failure import Failure
+
+if TYPE_CHECKING:
+    import grpc
 
 _PYTHON_MIN: Final = (3, 11)
 _CHECK_S_MAX: Final = 3.0
@@ -134,7 +137,12 @@ def _mesh(data_directory: Path) -> Iterator[Finding]:
         yield Finding(subject="mesh", state=State.ABSENT, detail=str(failure))
         return
     targets = {"ingest": mesh.ingest, "ledger": mesh.ledger, "insight": mesh.insight}
-    answers = asyncio.run(_reach(mesh.edge, targets))
+    try:
+        credentials = own_identity.credentials_of(Path(mesh.certificates)) if mesh.certificates else None
+    except Failure as failure:
+        yield Finding(subject="certificates", state=State.BAD, detail=str(failure))
+        return
+    answers = asyncio.run(_reach(mesh.edge, targets, credentials))
     for process, answers_well in answers.items():
         where = mesh.edge if process == "edge" else targets[process]
         detail = (
@@ -143,7 +151,9 @@ def _mesh(data_directory: Path) -> Iterator[Finding]:
         yield Finding(subject=f"{process} running", state=State.GOOD if answers_well else State.BAD, detail=detail)
 
 
-async def _reach(edge: str, targets: Mapping[str, str]) -> Mapping[str, bool]:
+async def _reach(
+    edge: str, targets: Mapping[str, str], credentials: grpc.ChannelCredentials | None
+) -> Mapping[str, bool]:
     async def within(question: asyncio.Task[bool]) -> bool:
         try:
             return await asyncio.wait_for(question, _CHECK_S_MAX)
@@ -153,7 +163,7 @@ async def _reach(edge: str, targets: Mapping[str, str]) -> Mapping[str, bool]:
     names = ["edge", *targets]
     questions = [
         asyncio.create_task(readiness.answers_ok(f"{edge}/")),
-        *(asyncio.create_task(readiness.grpc_serves(target)) for target in targets.values()),
+        *(asyncio.create_task(readiness.grpc_serves(target, credentials)) for target in targets.values()),
     ]
     return dict(zip(names, await asyncio.gather(*map(within, questions)), strict=True))
 

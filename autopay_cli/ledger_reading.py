@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from autopay.ledger.v1 import ledger_pb2
     from autopay.type.v1 import money_pb2
 
+    from mesh.identity import Identity
+
 _SERVICE: Final = "autopay.ledger.v1.LedgerService"
 _TIMEOUT_S: Final = 5.0
 _PAGE_MAX: Final = 500
 
 
-def get(target: str, *, source: str, tx_id: str, full: bool) -> ledger_pb2.Transaction:
+def get(
+    target: str, *, source: str, tx_id: str, full: bool, identity: Identity | None = None
+) -> ledger_pb2.Transaction:
     """Return one payment.
 
     Raises:
@@ -32,7 +36,7 @@ def get(target: str, *, source: str, tx_id: str, full: bool) -> ledger_pb2.Trans
     view = ledger_pb2.TRANSACTION_VIEW_FULL if full else ledger_pb2.TRANSACTION_VIEW_BASIC
 
     async def ask() -> ledger_pb2.Transaction:
-        async with open_channel(target, service=_SERVICE) as channel:
+        async with open_channel(target, service=_SERVICE, identity=identity) as channel:
             stub = ledger_pb2_grpc.LedgerServiceStub(channel)
             request = ledger_pb2.GetTransactionRequest(source=source, tx_id=tx_id, view=view)
             answer: ledger_pb2.GetTransactionResponse = await call(stub.GetTransaction, request, timeout_s=_TIMEOUT_S)
@@ -44,7 +48,9 @@ def get(target: str, *, source: str, tx_id: str, full: bool) -> ledger_pb2.Trans
         raise _failure(fault, target) from fault
 
 
-def newest(target: str, *, source: str, limit: int) -> Sequence[ledger_pb2.Transaction]:
+def newest(
+    target: str, *, source: str, limit: int, identity: Identity | None = None
+) -> Sequence[ledger_pb2.Transaction]:
     """Return up to `limit` payments, newest first, of one source or ("") of all.
 
     Raises:
@@ -60,7 +66,7 @@ def newest(target: str, *, source: str, limit: int) -> Sequence[ledger_pb2.Trans
     async def ask() -> Sequence[ledger_pb2.Transaction]:
         found: list[ledger_pb2.Transaction] = []
         token = ""
-        async with open_channel(target, service=_SERVICE) as channel:
+        async with open_channel(target, service=_SERVICE, identity=identity) as channel:
             stub = ledger_pb2_grpc.LedgerServiceStub(channel)
             while len(found) < limit:
                 request = ledger_pb2.ListTransactionsRequest(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from autopay_cli import meshfile, readiness
+from autopay_cli import meshfile, own_identity, readiness
 from autopay_cli.credentials import Credentials
 from autopay_cli.embedded_mongo import EmbeddedMongo
 from autopay_cli.failure import Failure
@@ -33,8 +33,10 @@ class LocalMesh:
         mongo: EmbeddedMongo | None,
         mongo_url: str,
         data_directory: Path,
+        certificates: Path | None = None,
     ) -> None:
         """Prepare to run `services`, given in the order in which they are stopped."""
+        self._certificates = certificates
         self._services = services
         self._places = places
         self._credentials = credentials
@@ -73,11 +75,12 @@ class LocalMesh:
             Failure: one can't start, or not in time.
         """
         places = self._places
+        credentials = own_identity.credentials_of(self._certificates) if self._certificates else None
         checks: dict[str, Callable[[], Awaitable[bool]]] = {
             "edge": lambda: readiness.edge_is_ready(places.edge_admin),
-            "ingest": lambda: readiness.grpc_serves(places.ingest),
-            "insight": lambda: readiness.grpc_serves(places.insight),
-            "ledger": lambda: readiness.grpc_serves(places.ledger),
+            "ingest": lambda: readiness.grpc_serves(places.ingest, credentials),
+            "insight": lambda: readiness.grpc_serves(places.insight, credentials),
+            "ledger": lambda: readiness.grpc_serves(places.ledger, credentials),
         }
         tasks = {name: asyncio.create_task(readiness.until(check)) for name, check in checks.items()}
         if self._mongo:
@@ -125,6 +128,7 @@ class LocalMesh:
             hmac_secret=self._credentials.hmac_secret,
             api_key=self._credentials.api_key,
             monitoring_key=self._credentials.monitoring_key,
+            certificates=str(self._certificates.absolute()) if self._certificates else "",
         )
 
     def publish(self) -> None:

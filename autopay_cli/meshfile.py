@@ -29,6 +29,7 @@ class Mesh:
         hmac_secret: signs native webhooks.
         api_key: `id.secret`, reads payments.
         monitoring_key: reads the monitoring pages.
+        certificates: the directory of the processes' certificates; "", and not in the file, where they speak plaintext.
     """
 
     edge: str
@@ -40,11 +41,15 @@ class Mesh:
     hmac_secret: str
     api_key: str
     monitoring_key: str
+    certificates: str = ""
 
 
 def write(mesh: Mesh, data_directory: Path) -> None:
     """Replace the file at once, readable by its owner only."""
-    replace_private(data_directory / NAME, json.dumps(dataclasses.asdict(mesh), indent=2) + "\n")
+    fields = dataclasses.asdict(mesh)
+    if not mesh.certificates:
+        del fields["certificates"]
+    replace_private(data_directory / NAME, json.dumps(fields, indent=2) + "\n")
 
 
 def leftovers(data_directory: Path) -> Sequence[int]:

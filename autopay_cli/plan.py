@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from autopay_cli import addresses
+from autopay_cli.certificates_directory import environment_of
 from autopay_cli.credentials import Credentials
 from autopay_cli.failure import Failure
 from autopay_cli.processes import Child
@@ -69,9 +70,18 @@ def claim(*, edge: str, ingest: str, ledger: str, insight: str) -> Places:
 
 
 def children(
-    places: Places, credentials: Credentials, *, mongo_url: str, environment: Mapping[str, str], logs: Path
+    places: Places,
+    credentials: Credentials,
+    *,
+    mongo_url: str,
+    environment: Mapping[str, str],
+    logs: Path,
+    certificates: Path | None = None,
 ) -> Sequence[Child]:
-    """Return the mesh's processes, not started, in the order in which they are stopped."""
+    """Return the mesh's processes, not started, in the order in which they are stopped.
+
+    They speak mutual TLS with the `certificates` of a directory that `autopay certs` filled, plaintext without.
+    """
     whole = {
         **environment,
         "EDGE_BIND": places.edge,
@@ -97,7 +107,10 @@ def children(
             name,
             (sys.executable, "-m", module),
             log=logs / f"{name}.log",
-            environment=_environment_of(name, whole),
+            environment={
+                **_environment_of(name, whole),
+                **(environment_of(certificates, name) if certificates else {}),
+            },
         )
         for name, module in MODULES.items()
     ]

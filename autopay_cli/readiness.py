@@ -7,7 +7,10 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import grpc
 
 _POLL_S: Final = 0.05
 _ATTEMPT_S_MAX: Final = 1.0
@@ -19,13 +22,14 @@ async def until(ready: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-async def grpc_serves(target: str) -> bool:
-    """Return whether the gRPC server at host:port reports SERVING."""
+async def grpc_serves(target: str, credentials: grpc.ChannelCredentials | None = None) -> bool:
+    """Return whether the gRPC server at host:port reports SERVING, over TLS where there are credentials."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     # A channel of its own for each question: one that failed to connect waits before it tries again.
-    async with grpc.aio.insecure_channel(target) as channel:
+    opened = grpc.aio.secure_channel(target, credentials) if credentials else grpc.aio.insecure_channel(target)
+    async with opened as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_ATTEMPT_S_MAX)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,7 @@ class Wishes:
     data_directory: Path
     demo: bool | None
     once: bool
+    mtls: bool
     mongo_members: int
     mongod: Path | None
 
@@ -87,8 +89,30 @@ def _prepare(wishes: Wishes, variables: Mapping[str, str]) -> LocalMesh:
     else:
         mongo = EmbeddedMongo(directory / "mongo", members=wishes.mongo_members, logs=logs, mongod=wishes.mongod)
         url = mongo.url
-    services = plan.children(places, keys, mongo_url=url, environment=variables, logs=logs)
-    return LocalMesh(services, places=places, credentials=keys, mongo=mongo, mongo_url=url, data_directory=directory)
+    certificates = _certificates(wishes, variables)
+    services = plan.children(places, keys, mongo_url=url, environment=variables, logs=logs, certificates=certificates)
+    return LocalMesh(
+        services,
+        places=places,
+        credentials=keys,
+        mongo=mongo,
+        mongo_url=url,
+        data_directory=directory,
+        certificates=certificates,
+    )
+
+
+def _certificates(wishes: Wishes, variables: Mapping[str, str]) -> Path | None:
+    """Return the directory of the processes' certificates, made where they are missing; None for plaintext."""
+    if not wishes.mtls:
+        if own := [name for name in variables if name.endswith("_TLS_CERT") and variables[name]]:
+            raise Failure(f"{own[0]} is set, but `autopay up` uses certificates of its own: unset it, or add --mtls.")
+        return None
+    from autopay_cli import certificates
+
+    directory = wishes.data_directory / "certs"
+    certificates.issue(directory, days=30, trust_domain="autopay", renew=False, now=datetime.now(UTC))
+    return directory
 
 
 class Session:

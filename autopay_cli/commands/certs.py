@@ -30,6 +30,7 @@ def certs(
     Each process takes its files by EDGE_TLS_CERT, EDGE_TLS_KEY, EDGE_TLS_CA and so on; `autopay up --mtls` sets them.
     """
     from autopay_cli import certificates
+    from autopay_cli.certificates_directory import AUTHORITY, certificate_of
 
     issued = certificates.issue(directory, days=days, trust_domain=trust_domain, renew=renew, now=datetime.now(UTC))
     if as_json:
@@ -43,7 +44,7 @@ def certs(
             }
             for one in issued
         }
-        typer.echo(json.dumps({"ca": str(certificates.authorities_of(directory)), "certificates": each}, indent=2))
+        typer.echo(json.dumps({"ca": str(certificate_of(directory, AUTHORITY)), "certificates": each}, indent=2))
         return
     from rich.table import Table
 
@@ -54,4 +55,4 @@ def certs(
         until = f"{one.expires_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(one.name, one.spiffe_id, until, "made" if one.fresh else "kept", str(one.certificate))
     screen.console().print(table)
-    typer.echo(f"All are signed by {certificates.authorities_of(directory)}.")
+    typer.echo(f"All are signed by {certificate_of(directory, AUTHORITY)}.")

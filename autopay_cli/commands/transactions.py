@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autopay_cli import ledger_reading, meshfile, screen
+from autopay_cli import ledger_reading, meshfile, own_identity, screen
 from autopay_cli.options import AsJson, DataDirectory
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def get(
 ) -> None:
     """Show one payment."""
     target = ledger or meshfile.read(data_dir).ledger
-    payment = ledger_reading.get(target, source=source, tx_id=tx_id, full=full)
+    payment = ledger_reading.get(target, source=source, tx_id=tx_id, full=full, identity=own_identity.find(data_dir))
     if as_json:
         typer.echo(_json([payment])[0])
         return
@@ -55,7 +55,7 @@ def list_newest(
 ) -> None:
     """List payments, newest first."""
     target = ledger or meshfile.read(data_dir).ledger
-    payments = ledger_reading.newest(target, source=source, limit=limit)
+    payments = ledger_reading.newest(target, source=source, limit=limit, identity=own_identity.find(data_dir))
     if as_json:
         # One per line, so that a script can take them one by one.
         for line in _json(payments):

@@ -26,6 +26,10 @@ def up(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop after the demonstration.")] = False,
+    mtls: Annotated[
+        bool,
+        typer.Option("--mtls", help="Mutual TLS between the processes, with certificates as `autopay certs` makes."),
+    ] = False,
     mongo_members: Annotated[
         int, typer.Option(help="Members of the embedded replica set: 1 or 3.", min=1, max=3, metavar="1|3")
     ] = 1,
@@ -52,6 +56,7 @@ def up(
         data_directory=data_dir,
         demo=demo,
         once=once,
+        mtls=mtls,
         mongo_members=mongo_members,
         mongod=mongod,
     )

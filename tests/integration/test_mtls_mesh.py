@@ -16,7 +16,7 @@ from autopay.type.v1 import error_pb2, payment_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from autopay_cli.addresses import free_ports
-from autopay_cli.certificates import environment_of
+from autopay_cli.certificates_directory import environment_of
 from autopay_cli.embedded_mongo import EmbeddedMongo
 from mesh.channel import call, open_channel
 from mesh.errors import Fault, Kind
