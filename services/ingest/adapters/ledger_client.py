@@ -38,7 +38,11 @@ class LedgerClient:
         if len(response.results) != len(entries):
             message = f"The ledger gave {len(response.results)} results for {len(entries)} items."
             raise Fault(kind=Kind.INTERNAL, reason="INTERNAL", message=message)
-        return [_answer(result) for result in response.results]
+        risk_of_next = iter(risks)
+        return [
+            _answer(result, [next(risk_of_next) for _ in entry.events])
+            for entry, result in zip(entries, response.results, strict=True)
+        ]
 
 
 def _request(entries: Sequence[Entry], risks: Sequence[RiskMessage | None]) -> ledger_pb2.RecordRequest:
@@ -67,19 +71,20 @@ def _detail(entry: Entry) -> str:
     return "; ".join(f"{wrong.field}: {wrong.description}" for wrong in entry.wrong)[:_DETAIL_CHARACTERS_MAX]
 
 
-def _answer(result: ledger_pb2.RecordResult) -> Answer:
+def _answer(result: ledger_pb2.RecordResult, sent: Sequence[RiskMessage | None]) -> Answer:
     disposition = _DISPOSITIONS.get(result.disposition, Disposition.UNSPECIFIED)
     if disposition is Disposition.UNSPECIFIED or result.HasField("error"):
         return Answer(reason=_reason(result.error.reason))
     return Answer(
         disposition=disposition,
         durable=True,
-        events=[_outcome(event) for event in result.events],
+        events=[_outcome(event, risk) for event, risk in zip(result.events, sent, strict=False)],
         reason="CONFLICT" if disposition is Disposition.CONFLICT else "",
     )
 
 
-def _outcome(event: ledger_pb2.EventOutcome) -> EventOutcome:
+def _outcome(event: ledger_pb2.EventOutcome, sent: RiskMessage | None) -> EventOutcome:
+    """Return an outcome with the risk as stored: the ledger sends back only one that differs from what it was sent."""
     return EventOutcome(
         tx_id=event.tx_id,
         event_id=event.event_id,
@@ -87,7 +92,7 @@ def _outcome(event: ledger_pb2.EventOutcome) -> EventOutcome:
         status=event.status,
         version=event.version,
         conflict_field=event.conflict_field,
-        risk=RiskMessage(event.risk) if event.HasField("risk") else None,
+        risk=RiskMessage(event.risk) if event.HasField("risk") else sent,
     )
 
 
