@@ -62,7 +62,8 @@ def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -
         body = {"status": word, "source": source}
     else:
         event = answer.events[0]
-        word = _STATUS_WORDS[event.outcome]
+        # An outcome that only a newer ledger knows is durable all the same.
+        word = _STATUS_WORDS.get(event.outcome, "processed")
         body = {
             "status": word,
             "source": source,

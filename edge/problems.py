@@ -42,11 +42,12 @@ _STATUS_BY_REASON: Final = {
     # Of the mesh to us: an allow-list is wrong. The sender did nothing wrong and should try again.
     "FORBIDDEN": 503,
 }
+_SEND_AGAIN: Final = 503
 
 
 def status_of(fault: Fault) -> int:
     """Return a fault's HTTP status; whatever is not the sender's doing is 503: try again."""
-    return _STATUS_BY_REASON.get(fault.reason) or _STATUS_BY_KIND.get(fault.kind, 503)
+    return _STATUS_BY_REASON.get(fault.reason) or _STATUS_BY_KIND.get(fault.kind, _SEND_AGAIN)
 
 
 def problem(
@@ -83,7 +84,7 @@ def problem(
 def of_fault(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
     """Return the answer to a fault."""
     status = status_of(fault)
-    retry_after_s = max(1, round(fault.retry_after_s or 1)) if status in (429, 503) else None
+    retry_after_s = max(1, round(fault.retry_after_s or 1)) if status in (429, _SEND_AGAIN) else None
     return problem(
         status,
         fault.reason,
@@ -92,4 +93,16 @@ def of_fault(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
         trace_id=trace_id,
         errors=[(wrong.field, wrong.description) for wrong in fault.fields],
         retry_after_s=retry_after_s,
+    )
+
+
+def send_again(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
+    """Return the 503 to a delivery that was believed and then not recorded, whatever the reason."""
+    return problem(
+        _SEND_AGAIN,
+        fault.reason,
+        fault.message,
+        request_id=request_id,
+        trace_id=trace_id,
+        retry_after_s=max(1, round(fault.retry_after_s or 1)),
     )

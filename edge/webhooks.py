@@ -15,7 +15,7 @@ from edge.answers import native
 from edge.bodies import BodyReader
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
-from edge.problems import of_fault
+from edge.problems import of_fault, send_again
 from edge.sources import Source
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
@@ -70,12 +70,15 @@ class Webhooks:
             started = time.perf_counter()
             request_id = self._ids.next()
             root = self._tracing.root(span_name, request.headers.get("traceparent", "")[:_TRACEPARENT_CHARACTERS])
+            delivery = None
             try:
                 delivery = await self._verified(request, source, request_id, root)
                 answer = await self._batcher.submit(delivery, size=len(delivery.body))
                 response, outcome = native(answer, source=source.name, request_id=request_id, trace_id=root.trace_id)
             except Fault as fault:
-                response = of_fault(fault, request_id=request_id, trace_id=root.trace_id)
+                # What goes wrong after it is verified is not the sender's doing, whatever the fault's kind.
+                refusal = of_fault if delivery is None else send_again
+                response = refusal(fault, request_id=request_id, trace_id=root.trace_id)
                 outcome = fault.reason.lower()
             duration_s = time.perf_counter() - started
             self._account(
