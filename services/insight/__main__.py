@@ -17,7 +17,7 @@ from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import RpcMetrics, serve_metrics
+from mesh.metrics import RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
 from services.insight.adapters.ledger_feed import LedgerFeed
 from services.insight.adapters.mongo import connect, database_of
@@ -48,6 +48,7 @@ async def serve(settings: InsightSettings) -> None:
     traces = tracing.configure("insight")
     registry = CollectorRegistry()
     own = identity.of(settings)
+    measure_certificate(own, registry)
     admitted = admission(own, "insight", service=_NAME, callers=settings.callers)
     metrics = InsightMetrics(registry)
 

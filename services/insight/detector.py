@@ -9,7 +9,7 @@ from typing import Final
 
 from services.insight.magnitude import log_amount
 from services.insight.model import Level, Payment, Reason, Risk
-from services.insight.profile import Prior, Profile
+from services.insight.profile import BURST_S, Prior, Profile
 
 MODEL_VERSION: Final = "1"
 REASONS_MAX: Final = 8
@@ -32,7 +32,6 @@ _BURST_MIN: Final = 8.0
 _EXCESS_MIN: Final = 4.0
 _POINTS_PER_EXCESS: Final = 0.5
 _VELOCITY_POINTS_MAX: Final = 5.0
-_BURST_WINDOW_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def assess(payment: Payment, sender: Profile | None, prior: Prior) -> Risk:
         findings.append(_amount(z, size - mean, known))
     recent = sender.burst_count(at_s) + 1.0
     if recent >= _BURST_MIN:
-        velocity = _velocity(recent, sender.rate(at_s) * _BURST_WINDOW_S)
+        velocity = _velocity(recent, max(sender.rate(at_s) * BURST_S, prior.usual_burst))
         if velocity is not None:
             findings.append(velocity)
     if known < _HISTORY_MIN:

@@ -30,6 +30,8 @@ _ZEROS: Final = (0.0,) * _SUMS
 # A sender's own spread is shrunk towards half the population's as if seen so many times.
 _SPREAD_WEIGHT: Final = 4.0
 _VARIANCE_MIN: Final = 0.05
+# On a source's first day nobody has a rate of their own yet. Until then this part of the source's traffic is no burst.
+_SHARE: Final = 0.02
 # A source's own traffic replaces the wide prior once it clearly outnumbers so many payments.
 _POPULATION_WEIGHT: Final = 50.0
 # Beyond so many standard deviations an amount teaches no more than one at that distance.
@@ -38,10 +40,17 @@ WINSOR_Z: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """What is expected of a log amount before anything is known of its sender."""
+    """What is expected of a payment before anything is known of its sender.
+
+    Attributes:
+        mean: of the log amount.
+        variance: of the log amount.
+        usual_burst: so many payments of a sender within ten minutes are nothing special here.
+    """
 
     mean: float
     variance: float
+    usual_burst: float = 0.0
 
 
 # Deliberately wide: from cents to tens of thousands of dollars.
@@ -57,6 +66,7 @@ class ProfileState:
         landmark_s: what the sums' weights are relative to, seconds since the Unix epoch.
         burst: the count decayed over minutes, as of `burst_at_s`.
         burst_at_s: seconds since the Unix epoch.
+        since_s: when the first payment was, seconds since the Unix epoch, 0 before there is one.
         sums: count, log, log squared, amount and amount squared, for each memory.
     """
 
@@ -64,13 +74,14 @@ class ProfileState:
     landmark_s: float
     burst: float
     burst_at_s: float
+    since_s: float
     sums: tuple[float, ...]
 
 
 class Profile:
     """One account's sums. Changed in place by the learner alone; scoring only reads."""
 
-    __slots__ = ("burst", "burst_at_s", "fetched_s", "landmark_s", "sequence", "sums")
+    __slots__ = ("burst", "burst_at_s", "fetched_s", "landmark_s", "sequence", "since_s", "sums")
 
     def __init__(self, state: ProfileState | None = None, *, fetched_s: float = 0.0) -> None:
         """Begin empty or as stored; `fetched_s` says when it was read, by the reader's own clock."""
@@ -79,6 +90,7 @@ class Profile:
         self.landmark_s = state.landmark_s if state else 0.0
         self.burst = state.burst if state else 0.0
         self.burst_at_s = state.burst_at_s if state else 0.0
+        self.since_s = state.since_s if state else 0.0
         self.sums = array("d", state.sums if state else _ZEROS)
 
     def state(self) -> ProfileState:
@@ -88,6 +100,7 @@ class Profile:
             landmark_s=self.landmark_s,
             burst=self.burst,
             burst_at_s=self.burst_at_s,
+            since_s=self.since_s,
             sums=tuple(self.sums),
         )
 
@@ -121,6 +134,8 @@ class Profile:
             place += SUMS_PER_MEMORY
         self.burst = self.burst_count(at_s) + exp(min(at_s - self.burst_at_s, 0.0) / BURST_S)
         self.burst_at_s = max(self.burst_at_s, at_s)
+        if not 0.0 < self.since_s <= at_s:
+            self.since_s = at_s
 
     def expected(self, at_s: float, prior: Prior) -> tuple[float, float, float]:
         """Return how many payments are remembered, and mean and deviation expected of the next log amount.
@@ -176,7 +191,9 @@ def prior_of(population: Profile | None) -> Prior:
     within = max(sums[MONTH + LOG_SQUARED] * decay - count * mean * mean, 0.0)
     total = count + _POPULATION_WEIGHT
     between = count * _POPULATION_WEIGHT / total * (mean - WIDE.mean) ** 2
+    youth = max(1.0 - (population.burst_at_s - population.since_s) / DAY_S, 0.0)
     return Prior(
         mean=(count * mean + _POPULATION_WEIGHT * WIDE.mean) / total,
         variance=(within + _POPULATION_WEIGHT * WIDE.variance + between) / total,
+        usual_burst=youth * _SHARE * population.burst,
     )

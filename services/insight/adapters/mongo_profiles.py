@@ -84,6 +84,7 @@ def _document(key: str, state: ProfileState) -> dict[str, Any]:
         "landmark_s": state.landmark_s,
         "burst": state.burst,
         "burst_at_s": state.burst_at_s,
+        "since_s": state.since_s,
         "sums": state.sums,
     }
 
@@ -94,5 +95,6 @@ def _state(document: Mapping[str, Any]) -> ProfileState:
         landmark_s=document["landmark_s"],
         burst=document["burst"],
         burst_at_s=document["burst_at_s"],
+        since_s=document["since_s"],
         sums=tuple(document["sums"]),
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from services.insight.detector import ORDINARY, REASONS_MAX, Finding, assess, combine, level_of
 from services.insight.magnitude import log_amount
 from services.insight.model import Level, Payment
-from services.insight.profile import DAY_S, WIDE, Profile
+from services.insight.profile import DAY_S, WIDE, Profile, prior_of
 
 START_MS = 1_700_000_000_000
 SENDER = "ACC-4711-secret"
@@ -107,6 +107,21 @@ def test_a_busy_sender_is_no_burst() -> None:
     """A shop that always pays every ten seconds makes no burst by doing so."""
     sender = regular(payments=60_000, every_s=10.0)
     assert assess(payment(2_500), sender, WIDE) is ORDINARY
+
+
+def test_on_the_first_day_only_those_who_stand_out_are_bursts() -> None:
+    """While a source is young, a sender with its share of the traffic is no burst; one with most of it is."""
+    population, ordinary, loud = Profile(), Profile(), Profile()
+    for number in range(2_000):
+        for profile in (population, *([ordinary] if number % 100 == 0 else []), *([loud] if number % 4 == 0 else [])):
+            profile.learn(START_MS / 1000 + number / 10, log_amount(2_500, "USD"))
+    now = payment(2_500, at_ms=START_MS + 200_000)
+    prior = prior_of(population)
+    assert assess(now, ordinary, prior) is ORDINARY
+    assert assess(now, ordinary, WIDE).reasons[0].code == "VELOCITY"
+    assert [reason.code for reason in assess(now, loud, prior).reasons] == ["VELOCITY"]
+    population.since_s -= DAY_S
+    assert prior_of(population).usual_burst == 0.0
 
 
 def test_a_new_busy_sender_is_known_by_the_next_day() -> None:

@@ -133,6 +133,12 @@ def test_old_payments_fade() -> None:
     assert profile.rate(START_S + MEMORIES_S[1]) == pytest.approx(exp(-1) / MEMORIES_S[1])
 
 
+@given(payments)
+def test_a_profile_knows_since_when(history: list[tuple[float, float]]) -> None:
+    """The time of the first payment is the earliest, whatever the order of arrival."""
+    assert filled(history).since_s == min(at_s for at_s, _ in history)
+
+
 def test_a_late_payment_makes_no_burst() -> None:
     """A payment that comes a day late adds nothing to the burst of now."""
     profile = filled([(START_S + DAY_S, 3.0), (START_S, 3.0)])
