@@ -24,9 +24,9 @@ _PYTHON_MIN: Final = (3, 11)
 _CHECK_S_MAX: Final = 3.0
 _PACKAGES: Final[Mapping[str, Sequence[str]]] = {
     "edge": ("aiohttp", "cryptography", "limits", "rfc8785"),
-    "ingest": ("iso4217", "rfc8785"),
+    "ingest": ("cryptography", "iso4217", "rfc8785"),
     "ledger": ("cryptography", "iso4217", "motor", "pymongo"),
-    "insight": ("google.generativeai", "motor", "pymongo"),
+    "insight": ("cryptography", "google.generativeai", "motor", "pymongo"),
 }
 _SECRETS: Final[Mapping[str, str]] = {
     "HMAC_SECRET_KEY": "unset: `autopay up` makes one; `autopay serve edge` has no source `autopay` without it",

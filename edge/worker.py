@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -10,9 +11,10 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from edge import admin, sources
+from edge import admin, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.api_keys import ApiKeys
 from edge.bodies import BODY_BYTES_MAX, BodyReader
@@ -27,7 +29,7 @@ from mesh import identity, logs, tracing
 from mesh.batching import Batcher, BatchLimits
 from mesh.channel import open_channel
 from mesh.lifecycle import stop_on_signal
-from mesh.metrics import BatchMetrics
+from mesh.metrics import BatchMetrics, measure_certificate
 
 _BACKLOG: Final = 4_096
 _KEEPALIVE_S: Final = 75
@@ -56,6 +58,7 @@ def build(
         app.router.add_post(path, handler)
     app.router.add_post("/webhooks/{source}", unknown_source)
     app.add_routes(reads.routes())
+    unserved.add(app, ids)
     del settings
     return app
 
@@ -67,6 +70,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     registry = CollectorRegistry()
     configured = sources.load(settings)
     own = identity.of(settings)
+    measure_certificate(own, registry)
     if not configured:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
     ids = RequestIds()
@@ -124,10 +128,16 @@ async def _run(app: web.Application, listening: socket.socket, stack: AsyncExitS
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=grace_s,
     )
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.SockSite(runner, listening, backlog=_BACKLOG).start()
     return runner
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Tell bugs from bytes that are no HTTP: any stranger could fill the log with tracebacks of those."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 async def _drain(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mesh.identity import Identity
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -18,6 +20,17 @@ def serve_metrics(address: str, registry: CollectorRegistry) -> None:
     if address:
         host, _, port = address.rpartition(":")
         start_http_server(int(port), host, registry)
+
+
+def measure_certificate(identity: Identity | None, registry: CollectorRegistry) -> None:
+    """Show when the process's certificate ends, for an alert before it does; nothing in plaintext."""
+    if identity is not None:
+        gauge = Gauge("tls_certificate_expiry_timestamp_seconds", "When the own certificate ends.", registry=registry)
+
+        def expires_at_s() -> float:
+            return identity.material.expires_at.timestamp()
+
+        gauge.set_function(expires_at_s)
 
 
 class RpcMetrics:

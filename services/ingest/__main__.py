@@ -9,7 +9,7 @@ from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import RpcMetrics
+from mesh.metrics import RpcMetrics, measure_certificate
 from mesh.server import Server
 from providers import registry
 from services.ingest.adapters import insight_client, ledger_client
@@ -26,6 +26,7 @@ async def serve(settings: IngestSettings) -> None:
     traces = tracing.configure("ingest")
     metrics = CollectorRegistry()
     own = identity.of(settings)
+    measure_certificate(own, metrics)
     admitted = admission(own, "ingest", service=SERVICE, callers=settings.callers, writers=settings.writers)
     stop = stop_on_signal()
     async with (

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import BatchMetrics, RpcMetrics, serve_metrics
+from mesh.metrics import BatchMetrics, RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
 from services.ledger.adapters import indexes, mongo
 from services.ledger.adapters.change_feed import MongoChangeFeed
@@ -44,6 +44,7 @@ async def serve(settings: LedgerSettings) -> None:
     traces = tracing.configure("ledger")
     registry = CollectorRegistry()
     own = identity.of(settings)
+    measure_certificate(own, registry)
     admitted = admission(own, "ledger", service=SERVICE, callers=settings.callers, writers=settings.writers)
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
     writes, changes = (_database(settings, settings.write_budget_s) for _ in range(2))

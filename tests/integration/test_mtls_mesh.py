@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
@@ -88,6 +90,9 @@ async def test_signed_webhooks_pass_a_mesh_under_mutual_tls(mesh: SecuredMesh) -
         replies = await sender.send_all(list(fresh_payments(50).values()))
     assert {reply.status for reply in replies} == {200}
     assert any(reply.fields["risk"] for reply in replies)
+    async with aiohttp.ClientSession(f"http://{mesh.admin}") as session, session.get("/metrics") as response:
+        shown = dict(line.split() for line in (await response.text()).splitlines() if line.startswith("tls_"))
+    assert float(shown["tls_certificate_expiry_timestamp_seconds"]) > time.time() + 86_400
 
 
 async def test_nobody_enters_without_a_certificate(mesh: SecuredMesh) -> None:
