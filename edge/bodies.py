@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import ClientPayloadError, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from mesh.errors import Fault, Kind
 
@@ -62,6 +63,11 @@ class BodyReader:
                 reason="BODY_TIMEOUT",
                 message=f"The body did not arrive within {self._timeout_s:g} s.",
                 metadata={"timeout_s": f"{self._timeout_s:g}"},
+            ) from None
+        except (ConnectionError, ClientPayloadError, HttpProcessingError):
+            # Whoever hangs up half-way, or garbles the framing, is no bug of ours.
+            raise Fault(
+                kind=Kind.TIMEOUT, reason="BODY_TIMEOUT", message="The connection ended before the body did."
             ) from None
         finally:
             self._unverified_bytes -= reserved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,12 +11,14 @@ from aiohttp import web
 
 from mesh.errors import Fault, Kind
 
+_log = logging.getLogger(__name__)
+
 _TITLES: Final = {
     401: "API key missing or not valid",
     403: "Not believed",
     404: "Not found",
     405: "Method not allowed",
-    408: "Outside the replay window",
+    408: "Too late",
     409: "Contradicts what is recorded",
     413: "Body too large",
     415: "Encoding not accepted",
@@ -106,3 +109,10 @@ def send_again(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
         trace_id=trace_id,
         retry_after_s=max(1, round(fault.retry_after_s or 1)),
     )
+
+
+def bug(where: str, *, request_id: str, trace_id: str) -> web.Response:
+    """Return the answer to an unexpected error, which is being handled; its traceback goes to the log alone."""
+    _log.exception("unhandled error in %s, request %s", where, request_id)
+    detail = "A bug on our side; the log has its traceback under the request id."
+    return problem(500, "INTERNAL", detail, request_id=request_id, trace_id=trace_id)

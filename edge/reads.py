@@ -11,7 +11,7 @@ from aiohttp import web
 
 from edge.api_keys import ApiKeys
 from edge.ports import Ledger
-from edge.problems import of_fault
+from edge.problems import bug, of_fault
 from edge.webhooks import RequestIds
 from mesh.errors import Fault, Kind, invalid
 from mesh.tracing import Tracing
@@ -51,11 +51,14 @@ class Reads:
     def _answered(self, read: Read) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             request_id = self._ids.next()
-            root = self._tracing.root(f"GET {request.match_info.route.resource.canonical}")  # type: ignore[union-attr]
+            name = f"GET {request.match_info.route.resource.canonical}"  # type: ignore[union-attr]
+            root = self._tracing.root(name)
             try:
                 response = web.Response(body=await read(request), headers=_JSON)
             except Fault as fault:
                 response = of_fault(fault, request_id=request_id, trace_id=root.trace_id)
+            except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
+                response = bug(name, request_id=request_id, trace_id=root.trace_id)
             if root.span is not None:
                 root.span.set_attribute("http.response.status_code", response.status)
                 root.span.end()

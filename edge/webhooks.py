@@ -15,7 +15,7 @@ from edge.answers import native
 from edge.bodies import BodyReader
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
-from edge.problems import of_fault, send_again
+from edge.problems import bug, of_fault, send_again
 from edge.sources import Source
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
@@ -80,6 +80,9 @@ class Webhooks:
                 refusal = of_fault if delivery is None else send_again
                 response = refusal(fault, request_id=request_id, trace_id=root.trace_id)
                 outcome = fault.reason.lower()
+            except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
+                response = bug(span_name, request_id=request_id, trace_id=root.trace_id)
+                outcome = "internal"
             duration_s = time.perf_counter() - started
             self._account(
                 source.name, outcome, response.status, request_id=request_id, root=root, duration_s=duration_s
