@@ -15,9 +15,7 @@ from services.ledger.counting import flags_of
 from services.ledger.model import Event, Outcome, Payment, Status, StoredEvent, Totals
 from services.ledger.tally import Tally
 
-__all__ = ["Conflict", "apply", "contradiction", "corrections_of", "counted", "flags_of", "status_of", "tally_of"]
-
-_NONE_SPILLED: Final[Mapping[str, StoredEvent]] = {}
+NONE_SPILLED: Final[Mapping[str, StoredEvent]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def apply(
     delivery: str,
     delivery_id: str,
     now_ms: int,
-    spilled: Mapping[str, StoredEvent] = _NONE_SPILLED,
+    spilled: Mapping[str, StoredEvent] = NONE_SPILLED,
 ) -> tuple[Payment, Outcome, Conflict | None]:
     """Return the payment after `event`, what happened, and the contradiction where there is one.
 

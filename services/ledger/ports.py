@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.ledger.model import Delivery, Disposition, Item, Payment
+from services.ledger.model import Delivery, Disposition, Item, Payment, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,19 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A payment before and after new events; written only where the stored version is still `before.version`."""
+    """A payment before and after new events; written only where the stored version is still `before.version`.
+
+    `moved` are the events of `before` that `after` no longer holds: they are kept beside it first.
+    """
 
     before: Payment
     after: Payment
+    moved: tuple[StoredEvent, ...] = ()
+
+    @property
+    def added(self) -> tuple[StoredEvent, ...]:
+        """The new events."""
+        return self.after.events[len(self.before.events) - len(self.moved) :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,13 @@ class Payments(Protocol):
 
         Raises:
             NotDurable: it can't be read now.
+        """
+
+    async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
+        """Read events that were moved out of their payments: by payment, those of these ids that there are.
+
+        Raises:
+            NotDurable: they can't be read now.
         """
 
     async def update(self, changes: Sequence[Change]) -> int:

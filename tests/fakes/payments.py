@@ -10,7 +10,7 @@ from typing import Any
 import bson
 
 from services.ledger.adapters.documents import CODEC, encode, of_payment, to_payment
-from services.ledger.model import NotDurable, Payment
+from services.ledger.model import NotDurable, Payment, StoredEvent
 from services.ledger.ports import Change, Inserted
 
 
@@ -19,6 +19,7 @@ class MemoryPayments:
 
     Attributes:
         documents: what is stored, by id.
+        overflow: the events that were moved out, by payment and event id.
         calls: the operations asked for, in order.
         hidden: ids that exist and that no majority has yet, with the number of reads until one has.
         refused: ids that storage refuses for good.
@@ -28,6 +29,7 @@ class MemoryPayments:
     def __init__(self) -> None:
         """Begin empty and in good health."""
         self.documents: dict[str, dict[str, Any]] = {}
+        self.overflow: dict[tuple[str, str], StoredEvent] = {}
         self.calls: list[str] = []
         self.hidden: dict[str, int] = {}
         self.refused: set[str] = set()
@@ -79,12 +81,22 @@ class MemoryPayments:
                 found[payment_id] = self.get(payment_id)
         return found
 
+    async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
+        """Return those that were moved out."""
+        self._done("read_spilled")
+        return {
+            payment_id: {each: self.overflow[payment_id, each] for each in ids if (payment_id, each) in self.overflow}
+            for payment_id, ids in wanted.items()
+        }
+
     async def update(self, changes: Sequence[Change]) -> int:
         """Write those whose version still matches."""
         if self.before_update:
             self.before_update.popleft()()
         matched = 0
         for change in changes:
+            for stored in change.moved:
+                self.overflow.setdefault((change.before.id, stored.event.event_id), stored)
             document = self.documents.get(change.before.id)
             if document is not None and document["version"] == change.before.version:
                 matched += 1
@@ -100,12 +112,11 @@ class MemoryPayments:
 
 def _merged(stored: Payment, change: Change) -> Payment:
     """Like MongoDB's update: what identifies the payment and when it came first stay, new events are appended."""
-    added = change.after.events[len(change.before.events) :]
     return replace(
         change.after,
         id=stored.id,
         source=stored.source,
         tx_id=stored.tx_id,
         recorded_at_ms=stored.recorded_at_ms,
-        events=(*stored.events, *added),
+        events=change.after.events if change.moved else (*stored.events, *change.added),
     )

@@ -1,7 +1,7 @@
 """Entries of the change stream as changes of payments.
 
 An update's entry holds what that update set; the rest comes from looking the payment up, which may show it
-some versions later. What a later version could have changed is then folded again from the events up to then.
+some versions later. The status after that very update, and how many events it added, each update says itself.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from services.ledger.adapters.documents import to_events
-from services.ledger.folding import status_of, totals_of
+from services.ledger.adapters.event_documents import to_events
 from services.ledger.model import Status, StoredEvent
 from services.ledger.read_ports import Facts, PaymentChange, risk_level_of
 
@@ -44,14 +43,8 @@ PIPELINE: Final[Sequence[Mapping[str, Any]]] = (
             "now": {
                 **{name: f"$fullDocument.{name}" for name in _KEPT},
                 "risk_level": "$fullDocument.risk.level",
-                "events": {
-                    # All events travel only where they are needed; an insert set nothing, so it differs.
-                    "$cond": [
-                        {"$ne": ["$fullDocument.version", "$updateDescription.updatedFields.version"]},
-                        "$fullDocument.events",
-                        "$$REMOVE",
-                    ]
-                },
+                # All events travel only where they are needed: of an insert.
+                "events": {"$cond": [{"$eq": ["$operationType", "insert"]}, "$fullDocument.events", "$$REMOVE"]},
             },
         }
     },
@@ -67,12 +60,9 @@ def to_change(entry: Mapping[str, Any]) -> PaymentChange | None:
     if changed is None:
         added = to_events(now["tx_id"], now["events"])
         return _change(entry, now, added, status=_STATUSES[now["status"]], at=now["recorded_at"])
-    added, count = _added(now["tx_id"], changed)
-    if "status" in changed or changed["version"] == now["version"] or not count:
-        status = _STATUSES[changed.get("status", now["status"])]
-    else:
-        events = [stored.event for stored in to_events(now["tx_id"], now["events"][:count])]
-        status = status_of(events, totals_of(events))
+    change = changed["change"]
+    added = _added(now["tx_id"], changed, change["added"])
+    status = Status[change["status"].upper()]
     return _change(entry, {**now, **changed}, added, status=status, at=changed.get("updated_at", now["recorded_at"]))
 
 
@@ -114,11 +104,9 @@ def _level(fields: Mapping[str, Any]) -> object:
     return fields.get("risk.level", fields.get("risk_level"))
 
 
-def _added(tx_id: str, changed: Mapping[str, Any]) -> tuple[tuple[StoredEvent, ...], int]:
-    """Return the events an update appended, and how many the payment had after it; 0 where it added none."""
+def _added(tx_id: str, changed: Mapping[str, Any], count: int) -> tuple[StoredEvent, ...]:
+    """Return the events an update appended: each by its position, or, where older ones moved out, the last of all."""
+    if "events" in changed:
+        return to_events(tx_id, changed["events"][-count:])
     positions = sorted(int(name[7:]) for name in changed if name.startswith("events.") and name[7:].isdecimal())
-    if positions:
-        return to_events(tx_id, [changed[f"events.{position}"] for position in positions]), positions[-1] + 1
-    whole = changed.get("events", ())
-    new = [document for document in whole if document["recorded_at"] == changed.get("updated_at")]
-    return to_events(tx_id, new), len(whole)
+    return to_events(tx_id, [changed[f"events.{position}"] for position in positions])

@@ -6,7 +6,7 @@ enums are their names in lower case. What is empty is left out. `schema` is 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import bson
@@ -14,20 +14,8 @@ from bson import Binary, CodecOptions, DatetimeMS, Int64
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
-from services.ledger.model import (
-    Delivery,
-    Disposition,
-    Event,
-    EventKind,
-    Flag,
-    Item,
-    Outcome,
-    Payment,
-    Status,
-    StoredEvent,
-    Totals,
-    Unstorable,
-)
+from services.ledger.adapters.event_documents import integer, of_event, of_tally, to_events, to_tally
+from services.ledger.model import Delivery, Disposition, Flag, Item, Payment, Status, Totals, Unstorable
 
 SCHEMA: Final = 1
 # MongoDB's own bound is 16 MiB; a payment or delivery near a megabyte is not one.
@@ -36,8 +24,6 @@ CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, tz_aware=False
 )
 
-_KINDS: Final = {kind: kind.name.lower() for kind in EventKind}
-_OUTCOMES: Final = {outcome: outcome.name.lower() for outcome in Outcome}
 _STATUSES: Final = {status: status.name.lower() for status in Status}
 _FLAGS: Final = {flag: flag.name.lower() for flag in Flag}
 DISPOSITIONS: Final = {disposition: disposition.name.lower() for disposition in Disposition}
@@ -66,38 +52,6 @@ def _guilty_field(document: Mapping[str, Any]) -> str:
         except (BSONError, OverflowError, UnicodeError, TypeError, ValueError):
             return name.replace("\0", "\\0").encode("ascii", "backslashreplace").decode()
     return "document"
-
-
-def of_event(stored: StoredEvent) -> dict[str, Any]:
-    """Return an event as it is embedded in its payment."""
-    event = stored.event
-    document: dict[str, Any] = {"event_id": event.event_id, "kind": _KINDS[event.kind]}
-    if event.object_id:
-        document["object_id"] = event.object_id
-    if event.amount is not None:
-        document["amount"] = Int64(event.amount)
-        document["currency"] = event.currency
-        document["exponent"] = event.exponent
-        document["cumulative"] = event.cumulative
-        document["amount_fixed"] = event.amount_fixed
-    if event.sender:
-        document["sender_account"] = event.sender
-    if event.receiver:
-        document["receiver_account"] = event.receiver
-    if event.time_ms:
-        document["time"] = DatetimeMS(event.time_ms)
-        document["time_signed"] = event.time_signed
-    if event.description:
-        document["description"] = event.description
-    if event.aliases:
-        document["aliases"] = list(event.aliases)
-    document["content"] = event.content
-    document["outcome"] = _OUTCOMES[stored.outcome]
-    if stored.delivery:
-        document["delivery"] = stored.delivery
-    document["delivery_id"] = stored.delivery_id
-    document["recorded_at"] = DatetimeMS(stored.recorded_at_ms)
-    return document
 
 
 def state_of(payment: Payment) -> dict[str, Any]:
@@ -136,7 +90,7 @@ def state_of(payment: Payment) -> dict[str, Any]:
 
 def of_payment(payment: Payment) -> dict[str, Any]:
     """Return a whole payment as its document."""
-    return {
+    document = {
         "_id": payment.id,
         "schema": SCHEMA,
         "source": payment.source,
@@ -145,6 +99,9 @@ def of_payment(payment: Payment) -> dict[str, Any]:
         "recorded_at": DatetimeMS(payment.recorded_at_ms),
         "events": [of_event(stored) for stored in payment.events],
     }
+    if payment.spilled is not None:
+        document["spilled"] = of_tally(payment.spilled)
+    return document
 
 
 def of_delivery(
@@ -185,7 +142,7 @@ def to_payment(document: Mapping[str, Any]) -> Payment:
         status=Status[document["status"].upper()],
         totals=Totals(**{name: int(value) for name, value in document["totals"].items()}),
         flags=tuple(Flag[name.upper()] for name in document.get("flags", ())),
-        amount=_integer(document.get("amount")),
+        amount=integer(document.get("amount")),
         amount_fixed=document.get("amount_fixed", False),
         currency=document.get("currency", ""),
         exponent=document.get("exponent", 0),
@@ -197,41 +154,5 @@ def to_payment(document: Mapping[str, Any]) -> Payment:
         recorded_at_ms=int(document["recorded_at"]),
         updated_at_ms=int(document["updated_at"]),
         events=to_events(document["tx_id"], document.get("events", ())),
+        spilled=to_tally(document["spilled"]) if "spilled" in document else None,
     )
-
-
-def to_events(tx_id: str, documents: Sequence[Mapping[str, Any]]) -> tuple[StoredEvent, ...]:
-    """Return a payment's embedded events."""
-    return tuple(_to_event(tx_id, document) for document in documents)
-
-
-def _to_event(tx_id: str, document: Mapping[str, Any]) -> StoredEvent:
-    event = Event(
-        tx_id=tx_id,
-        event_id=document["event_id"],
-        kind=EventKind[document["kind"].upper()],
-        object_id=document.get("object_id", ""),
-        amount=_integer(document.get("amount")),
-        currency=document.get("currency", ""),
-        exponent=document.get("exponent", 0),
-        cumulative=document.get("cumulative", False),
-        amount_fixed=document.get("amount_fixed", False),
-        sender=document.get("sender_account", ""),
-        receiver=document.get("receiver_account", ""),
-        time_ms=int(document.get("time", 0)),
-        time_signed=document.get("time_signed", False),
-        description=document.get("description", ""),
-        aliases=tuple(document.get("aliases", ())),
-        content=bytes(document["content"]),
-    )
-    return StoredEvent(
-        event=event,
-        outcome=Outcome[document["outcome"].upper()],
-        delivery=document.get("delivery", ""),
-        delivery_id=document["delivery_id"],
-        recorded_at_ms=int(document["recorded_at"]),
-    )
-
-
-def _integer(value: int | None) -> int | None:
-    return None if value is None else int(value)

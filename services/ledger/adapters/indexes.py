@@ -27,4 +27,6 @@ async def ensure(database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         name="looked_at",
         partialFilterExpression={"disposition": {"$in": list(_LOOKED_AT)}},
     )
+    # Only payments of more events than their document holds have any here.
+    await database["events_overflow"].create_indexes([IndexModel([("payment", ASCENDING)], name="payment")])
     await database["deliveries"].create_indexes([looked_at])

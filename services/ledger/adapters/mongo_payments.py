@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from services.ledger.adapters.documents import encode, of_event, of_payment, state_of, to_payment
+from services.ledger.adapters.documents import SCHEMA, encode, of_payment, state_of, to_payment
+from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
-from services.ledger.model import NotDurable, Payment
+from services.ledger.model import NotDurable, Payment, StoredEvent
 from services.ledger.ports import Change, Inserted
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
 
-COLLECTION = "transactions"
+COLLECTION: Final = "transactions"
+OVERFLOW: Final = "events_overflow"
+# Within one insert, so that its encoded documents stay far below the largest message.
+_MOVED_AT_ONCE: Final = 500
 
 
 class MongoPayments:
     """The port `Payments` on MongoDB."""
 
     def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        """Use a collection made by `mongo.durable`."""
+        """Use a collection made by `mongo.durable`; what spills goes to another one beside it."""
         self._collection = collection
 
     def encode(self, payment: Payment) -> bytes:
@@ -42,8 +46,26 @@ class MongoPayments:
             raise NotDurable(str(error)) from error
         return {document["_id"]: to_payment(document) for document in documents}
 
+    async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
+        """Read events that were moved out, at read concern majority from the primary."""
+        ids = [overflow_id(payment_id, event_id) for payment_id, events in wanted.items() for event_id in set(events)]
+        found: dict[str, dict[str, StoredEvent]] = {}
+        try:
+            for document in await overflow_of(self._collection).find({"_id": {"$in": ids}}).to_list(len(ids)):
+                stored = to_event(document["tx_id"], document)
+                found.setdefault(document["payment"], {})[stored.event.event_id] = stored
+        except PyMongoError as error:
+            raise NotDurable(str(error)) from error
+        return found
+
     async def update(self, changes: Sequence[Change]) -> int:
         """Write each change under its version; return how many matched."""
+        # First what moves, which is in its payment as well until that is written: a crash between them loses nothing.
+        moved = [encode(of_overflow(change.before, stored)) for change in changes for stored in change.moved]
+        for start in range(0, len(moved), _MOVED_AT_ONCE):
+            inserted = await insert_encoded(overflow_of(self._collection), moved[start : start + _MOVED_AT_ONCE])
+            if inserted.unstorable:
+                raise NotDurable("an event that is stored can't be stored beside its payment")
         operations = [_operation(change) for change in changes]
         try:
             result = await self._collection.bulk_write(operations, ordered=False)
@@ -55,10 +77,44 @@ class MongoPayments:
         return result.matched_count
 
 
-def _operation(change: Change) -> UpdateOne:
-    before, after = change.before, change.after
-    added = after.events[len(before.events) :]
-    return UpdateOne(
-        {"_id": before.id, "version": before.version},
-        {"$set": state_of(after), "$push": {"events": {"$each": [of_event(stored) for stored in added]}}},
+def overflow_of(payments: AsyncIOMotorCollection[dict[str, Any]]) -> AsyncIOMotorCollection[dict[str, Any]]:
+    """Return the collection of events that were moved out of their payments, with the payments' own concerns."""
+    overflow: AsyncIOMotorCollection[dict[str, Any]] = payments.database.get_collection(
+        OVERFLOW,
+        codec_options=payments.codec_options,
+        read_preference=payments.read_preference,
+        write_concern=payments.write_concern,
+        read_concern=payments.read_concern,
     )
+    return overflow
+
+
+def overflow_id(payment_id: str, event_id: str) -> str:
+    """Return the id of a moved event: no payment's id holds a slash, so no two events share one."""
+    return f"{payment_id}/{event_id}"
+
+
+def of_overflow(payment: Payment, stored: StoredEvent) -> dict[str, Any]:
+    """Return a moved event as its document."""
+    return {
+        "_id": overflow_id(payment.id, stored.event.event_id),
+        "schema": SCHEMA,
+        "payment": payment.id,
+        "tx_id": payment.tx_id,
+        **of_event(stored),
+    }
+
+
+def _operation(change: Change) -> UpdateOne:
+    before, after, added = change.before, change.after, change.added
+    state = state_of(after)
+    # Of a payment looked up later, only this says how it stood after this very change.
+    state["change"] = {"version": after.version, "status": state["status"], "added": len(added)}
+    update: dict[str, Any] = {"$set": state}
+    if after.spilled is not None and after.spilled is not before.spilled:
+        state["spilled"] = of_tally(after.spilled)
+    if change.moved:
+        state["events"] = [of_event(stored) for stored in after.events]
+    else:
+        update["$push"] = {"events": {"$each": [of_event(stored) for stored in added]}}
+    return UpdateOne({"_id": before.id, "version": before.version}, update)

@@ -11,6 +11,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from mesh.errors import Fault, Kind
 from services.ledger.adapters.documents import to_payment
+from services.ledger.adapters.mongo_payments import overflow_of
 from services.ledger.read_ports import Found, Scan, SelectBy
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ _FIELDS: Final = {by: name for by, name in _INDEXES.items() if by is not SelectB
 }
 # MaxTimeMSExpired, and what a server says that is going down, came up just now, or lost its primary.
 _PASSING: Final = frozenset({50, 89, 91, 133, 134, 189, 202, 262, 10107, 11600, 11602, 13435, 13436})
-_COUNT: Final = {"$size": {"$ifNull": ["$events", []]}}
+_COUNT: Final = {"$add": [{"$size": {"$ifNull": ["$events", []]}}, {"$ifNull": ["$spilled.count", 0]}]}
+# Of the events that were moved out of a payment's document, so many at most are read with it.
+_SPILLED_EVENTS_MAX: Final = 1_000
 # Everything but the events: those of a long-lived payment outweigh all the rest.
 _WITHOUT_EVENTS: Final = (
     "source",
@@ -72,9 +75,26 @@ class MongoPaymentReads:
             max_time_ms=self._budget_ms,
         )
         try:
-            return [_found(document) for document in await cursor.to_list(len(ids))]
+            documents = await cursor.to_list(len(ids))
+            if events:
+                for document in documents:
+                    await self._add_spilled(document)
         except PyMongoError as error:
             raise fault_of(error) from error
+        return [_found(document) for document in documents]
+
+    async def _add_spilled(self, document: dict[str, Any]) -> None:
+        """Put the events that were moved out of a payment's document back in front of the others."""
+        if "spilled" not in document:
+            return
+        document["event_count"] = document["spilled"]["count"] + len(document["events"])
+        held = {event["event_id"] for event in document["events"]}
+        cursor = overflow_of(self._collection).find(
+            {"payment": document["_id"]}, batch_size=_SPILLED_EVENTS_MAX + 1, max_time_ms=self._budget_ms
+        )
+        moved = await cursor.limit(_SPILLED_EVENTS_MAX).to_list(_SPILLED_EVENTS_MAX)
+        # One that was copied by a writer who then lost the race is still held as well.
+        document["events"] = [*(event for event in moved if event["event_id"] not in held), *document["events"]]
 
     async def scan(self, scan: Scan) -> Sequence[Found]:
         """Return the next rows of a walk along the index of its condition."""

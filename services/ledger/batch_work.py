@@ -1,0 +1,161 @@
+"""The items of a batch while it is recorded, and the groups of events that speak of one payment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.ledger.folding import NONE_SPILLED, Conflict, apply
+from services.ledger.model import (
+    Disposition,
+    Event,
+    EventOutcome,
+    Failure,
+    Item,
+    ItemResult,
+    Outcome,
+    Payment,
+    StoredEvent,
+)
+from services.ledger.spilling import EMBEDDED_MAX
+
+
+class Work:
+    """One item while its batch is recorded."""
+
+    __slots__ = ("answers", "delivery_key", "failure", "field", "guess", "item")
+
+    def __init__(self, item: Item) -> None:
+        """Begin unanswered."""
+        self.item = item
+        self.answers: list[EventOutcome | None] = [None] * len(item.events)
+        self.failure: Failure | None = None
+        self.field = ""
+        self.delivery_key = ""
+        self.guess = Disposition.RECORDED if item.events else item.disposition or Disposition.IGNORED
+        if item.delivery is not None:
+            self.delivery_key = f"{item.source}:{hashlib.sha256(item.delivery.body).hexdigest()}"
+
+    def fail(self, failure: Failure, field: str = "") -> None:
+        """Take the item out of the batch."""
+        self.failure = failure
+        self.field = field
+
+
+class Group:
+    """Events of one payment in one batch, in the order they came; no more than are written at once.
+
+    Attributes:
+        id: the payment's id.
+        source: its source.
+        entries: each event, with the item it came in and its place there.
+        later: those of the payment's events that are written after these, None where there are no more.
+    """
+
+    __slots__ = ("entries", "id", "later", "source")
+
+    def __init__(self, payment_id: str, source: str) -> None:
+        """Begin without events."""
+        self.id = payment_id
+        self.source = source
+        self.entries: list[tuple[Work, int, Event]] = []
+        self.later: Group | None = None
+
+    def fold(
+        self, payment: Payment | None, now_ms: int, spilled: Mapping[str, StoredEvent] = NONE_SPILLED
+    ) -> Payment | None:
+        """Apply every event to `payment` and note each answer; return the payment after them.
+
+        `spilled` holds those of these events that were moved out of the payment's document, by id.
+
+        Raises:
+            Unstorable: a total leaves int64.
+        """
+        for work, position, event in self.entries:
+            payment, outcome, conflict = apply(
+                payment,
+                event,
+                source=self.source,
+                delivery=work.delivery_key,
+                delivery_id=work.item.delivery_id,
+                now_ms=now_ms,
+                spilled=spilled,
+            )
+            work.answers[position] = _answer(payment, event, outcome, conflict)
+        return payment
+
+    def fail(self, failure: Failure, field: str = "") -> None:
+        """Fail every item that has an event here."""
+        for work, _, _ in self.entries:
+            work.fail(failure, field)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Deliveries that were there before the batch, and how many more times each came than it was inserted."""
+
+    known: frozenset[str] = frozenset()
+    again: Mapping[str, int] = field(default_factory=dict)
+
+
+def _answer(payment: Payment, event: Event, outcome: Outcome, conflict: Conflict | None) -> EventOutcome:
+    return EventOutcome(
+        tx_id=event.tx_id,
+        event_id=event.event_id,
+        outcome=outcome,
+        status=payment.status,
+        version=payment.version,
+        # What the caller sent with the event need not travel back.
+        risk=None if payment.risk is event.risk else payment.risk,
+        conflict_field=conflict.field if conflict is not None else "",
+    )
+
+
+def grouped(works: Sequence[Work]) -> list[Group]:
+    """Return a group for each payment that items speak of, with what is to be written after it behind it."""
+    first: list[Group] = []
+    last: dict[str, Group] = {}
+    for work in works:
+        if work.failure is not None:
+            continue
+        for position, event in enumerate(work.item.events):
+            payment_id = f"{work.item.source}:{event.tx_id}"
+            group = last.get(payment_id)
+            if group is None:
+                group = last[payment_id] = Group(payment_id, work.item.source)
+                first.append(group)
+            elif len(group.entries) == EMBEDDED_MAX:
+                group.later = last[payment_id] = Group(payment_id, work.item.source)
+                group = group.later
+            group.entries.append((work, position, event))
+    return first
+
+
+def disposition_of(work: Work) -> Disposition:
+    """Return what became of an item: its most severe outcome, or what the sender said where it has no events."""
+    outcomes = {answer.outcome for answer in work.answers if answer is not None}
+    if not outcomes:
+        return work.guess
+    if Outcome.CONFLICT in outcomes:
+        return Disposition.CONFLICT
+    return Disposition.DUPLICATE if outcomes == {Outcome.DUPLICATE} else Disposition.RECORDED
+
+
+def result_of(work: Work) -> ItemResult:
+    """Return the answer to an item."""
+    if work.failure is not None:
+        return ItemResult(disposition=None, failure=work.failure, field=work.field)
+    answers = tuple(answer for answer in work.answers if answer is not None)
+    return ItemResult(disposition=disposition_of(work), events=answers)
+
+
+def speaking_of(works: Sequence[Work]) -> dict[str, Work]:
+    """Return, for each delivery, the item whose disposition is the delivery's: the first, or one that contradicts."""
+    speaking: dict[str, Work] = {}
+    for work in works:
+        if not work.delivery_key or work.failure is not None:
+            continue
+        if work.delivery_key not in speaking or disposition_of(work) is Disposition.CONFLICT:
+            speaking[work.delivery_key] = work
+    return speaking
