@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ledger.folding import apply, flags_of, status_of, totals_of
+from services.ledger.counting import flags_of
+from services.ledger.folding import apply, status_of, totals_of
 from services.ledger.model import (
     AMOUNT_MAX,
     Event,
