@@ -58,7 +58,7 @@ class Issued:
 
 
 def issue(directory: Path, *, days: int, trust_domain: str, renew: bool, now: datetime) -> Sequence[Issued]:
-    """Return a certificate per process, made where there is none that can be used.
+    """Return a certificate per process, made where there is none that can be used for a third of `days`.
 
     Args:
         directory: where the files are and are made, mode 0700.
@@ -111,7 +111,7 @@ class _Authority:
         """Return the certificate of a process, a new one where there is none, or where one is asked for."""
         spiffe_id = f"spiffe://{trust_domain}/sa/{name}"
         kept = None if renew else _load(self._directory, name)
-        fresh = kept is None or not self._is_good(kept[0], spiffe_id)
+        fresh = kept is None or not self._is_good(kept[0], spiffe_id, lasting=timedelta(days=days) / 3)
         certificate = self._sign(name, spiffe_id, days) if kept is None or fresh else kept[0]
         return Issued(
             name=name,
@@ -122,14 +122,14 @@ class _Authority:
             fresh=fresh,
         )
 
-    def _is_good(self, certificate: x509.Certificate, spiffe_id: str) -> bool:
+    def _is_good(self, certificate: x509.Certificate, spiffe_id: str, *, lasting: timedelta) -> bool:
         from mesh.identity import spiffe_id_of
 
         try:
             certificate.verify_directly_issued_by(self._certificate)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is replaced
             return False
-        return certificate.not_valid_after_utc > self._now and spiffe_id_of(certificate) == spiffe_id
+        return certificate.not_valid_after_utc >= self._now + lasting and spiffe_id_of(certificate) == spiffe_id
 
     def _sign(self, name: str, spiffe_id: str, days: int) -> x509.Certificate:
         key = ec.generate_private_key(ec.SECP256R1())

@@ -139,12 +139,15 @@ def read(files: TlsFiles) -> Material:
     """
     # Plaintext processes don't pay for this import.
     from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
     certificate, key, authorities = (_bytes(path) for path in (files.certificate, files.key, files.authorities))
     own = _parsed(files.certificate, lambda: x509.load_pem_x509_certificates(certificate))[0]
     private = _parsed(files.key, lambda: load_pem_private_key(key, password=None))
     _parsed(files.authorities, lambda: x509.load_pem_x509_certificates(authorities))
+    if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise ValueError(f"{files.key} must be an elliptic-curve or RSA key; gRPC takes no other")  # noqa: TRY004 - a file is wrong, not a type
     if private.public_key() != own.public_key():
         raise ValueError(f"{files.key} is not the key of the certificate in {files.certificate}")
     now = datetime.now(UTC)
@@ -155,7 +158,7 @@ def read(files: TlsFiles) -> Material:
         certificate=certificate,
         key=key,
         authorities=authorities,
-        name=spiffe_id_of(own),
+        name=_parsed(files.certificate, lambda: spiffe_id_of(own)),
         expires_at=own.not_valid_after_utc,
     )
 
@@ -211,6 +214,6 @@ def _bytes(path: Path) -> bytes:
 def _parsed(path: Path, load: Callable[[], Any]) -> Any:
     try:
         return load()
-    except (TypeError, ValueError) as error:
-        # The library's text may quote what it read; a key's must not get into a log.
+    except Exception as error:
+        # The library has a dozen types for this, and their text may quote what it read: no key may get into a log.
         raise ValueError(f"{path} is not the PEM file it should be") from error

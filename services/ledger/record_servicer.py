@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -71,14 +72,17 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
                 message=f"items: holds {count}, the most is {ITEMS_MAX}",
                 metadata={"limit": str(ITEMS_MAX)},
             )
+        return ledger_pb2.RecordResponse(results=await self._record(request.items, size=request.ByteSize()))
+
+    async def _record(self, items: Sequence[ledger_pb2.RecordItem], *, size: int) -> list[ledger_pb2.RecordResult]:
         caller = callers.current()
         limited = not caller.unlimited
-        if limited and not any(caller.may_write(message.source) for message in request.items):
-            caller.demand(request.items[0].source)
-        results: list[ledger_pb2.RecordResult] = [_UNANSWERED] * count
+        if limited and not any(caller.may_write(message.source) for message in items):
+            caller.demand(items[0].source)
+        results: list[ledger_pb2.RecordResult] = [_UNANSWERED] * len(items)
         good: list[Item] = []
         places: list[int] = []
-        for place, message in enumerate(request.items):
+        for place, message in enumerate(items):
             try:
                 if limited:
                     caller.demand(message.source)
@@ -87,10 +91,10 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
             except Fault as fault:
                 results[place] = _refused(place, fault)
         if good:
-            recorded = await self._intake.record(good, size=request.ByteSize())
+            recorded = await self._intake.record(good, size=size)
             for place, result in zip(places, recorded, strict=True):
                 results[place] = _result(result)
-        return ledger_pb2.RecordResponse(results=results)
+        return results
 
     def RecordStream(self, request_iterator: object, context: object) -> NoReturn:
         """Refuse: not built yet. Raised by the call itself: a coroutine would not be a stream of answers."""

@@ -53,8 +53,14 @@ def test_asked_again_good_ones_are_kept(tmp_path: Path) -> None:
     """The command can be run as often as one likes."""
     issued(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert not any(one.fresh for one in issued(tmp_path, now=NOW + timedelta(days=29)))
+    assert not any(one.fresh for one in issued(tmp_path, now=NOW + timedelta(days=20)))
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_one_that_ends_soon_is_replaced(tmp_path: Path) -> None:
+    """A mesh that is started with what there is doesn't lose its certificates an hour later."""
+    issued(tmp_path)
+    assert all(one.fresh for one in issued(tmp_path, now=NOW + timedelta(days=21)))
 
 
 def test_renewing_replaces_all_but_the_authority(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mesh.identity import is_spiffe_id, read, sibling
 from tests.certificates import files_of, identity_of, make, name_of
@@ -47,6 +49,14 @@ def test_a_key_of_another_certificate_is_refused(home: Path) -> None:
     """Certificate and key must be a pair."""
     shutil.copy(home / "edge.key", home / "ledger.key")
     with pytest.raises(ValueError, match=r"ledger\.key is not the key of the certificate"):
+        identity_of(home, "ledger")
+
+
+def test_a_kind_of_key_that_grpc_does_not_take_is_refused(home: Path) -> None:
+    """A pair that no handshake would succeed with stops the start instead."""
+    key = Ed25519PrivateKey.generate()
+    (home / "ledger.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(ValueError, match="must be an elliptic-curve or RSA key"):
         identity_of(home, "ledger")
 
 
