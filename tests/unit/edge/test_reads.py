@@ -1,0 +1,156 @@
+"""Reading payments over HTTP: who may, what is found, and what is told when it isn't."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mesh.errors import Fault, FieldViolation, Kind
+from tests.unit.edge.rig import API_KEY, Edge, running_edge
+
+KEY = {"X-API-Key": API_KEY}
+PAYMENT = {"source": "autopay", "tx_id": "T-1", "version": 2, "status": "success", "amount": "10.00"}
+
+
+async def read(edge: Edge, tx_id: str = "T-1", *, headers: dict[str, str] | None = None, **query: str) -> Any:
+    """Ask for a payment."""
+    return await edge.send("GET", f"/transaction/{tx_id}", headers=KEY if headers is None else headers, params=query)
+
+
+async def test_a_payment_is_read_by_its_id(edge: Edge) -> None:
+    """What the ledger knows comes back as JSON that nobody may cache."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+    got = await read(edge)
+    assert (got.status, got.json) == (200, PAYMENT)
+    assert (got.headers["Content-Type"], got.headers["Cache-Control"]) == ("application/json", "no-store")
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert edge.ledger.asked == [(("autopay",), "T-1")]
+
+
+async def test_an_unknown_payment_is_404(edge: Edge) -> None:
+    """A payment that no source knows is not found."""
+    got = await read(edge)
+    assert (got.status, got.json["reason"]) == (404, "NOT_FOUND")
+
+
+async def test_a_source_may_be_named(edge: Edge) -> None:
+    """With ?source= only that source is asked, configured here or not."""
+    edge.ledger.payments["partner", "T-1"] = PAYMENT
+    assert (await read(edge, source="partner")).status == 200
+    assert edge.ledger.asked == [(("partner",), "T-1")]
+
+
+async def test_an_id_that_several_sources_know_is_409(edge: Edge) -> None:
+    """Sources are namespaces: an ambiguous id must be asked for with its source, and the candidates are named."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+
+    async def find(sources: object, tx_id: str, *, timeout_s: float) -> list[dict[str, Any]]:
+        return [PAYMENT, {**PAYMENT, "source": "another"}]
+
+    edge.ledger.find = find  # type: ignore[method-assign]
+    got = await read(edge)
+    assert (got.status, got.json["reason"]) == (409, "AMBIGUOUS")
+    assert "another, autopay" in got.json["detail"]
+
+
+@pytest.mark.parametrize("tx_id", ["x" * 101, "a%20b", "%C3%A9", "T-1%0A", "a%00b"])
+async def test_an_id_of_other_letters_is_422(edge: Edge, tx_id: str) -> None:
+    """What can't be an id is refused by field before the ledger is asked."""
+    got = await edge.send("GET", f"/transaction/{tx_id}", headers=KEY)
+    assert (got.status, got.json["reason"]) == (422, "INVALID_FIELD")
+    assert got.json["errors"][0]["field"] == "tx_id"
+    assert edge.ledger.asked == []
+
+
+@pytest.mark.parametrize("source", ["", "Auto", "a b", "x" * 41])
+async def test_a_source_of_other_letters_is_422(edge: Edge, source: str) -> None:
+    """What can't be a source is refused by field."""
+    got = await read(edge, source=source)
+    assert (got.status, got.json["errors"][0]["field"]) == (422, "source")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-API-Key": API_KEY},
+        {"x-api-key": API_KEY},
+        {"Authorization": f"Bearer {API_KEY}"},
+        {"Authorization": f"bearer {API_KEY}"},
+    ],
+)
+async def test_a_key_may_come_in_either_header(edge: Edge, headers: dict[str, str]) -> None:
+    """X-API-Key and a Bearer token are the same key."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+    assert (await read(edge, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "reader"},
+        {"X-API-Key": "reader."},
+        {"X-API-Key": f"{API_KEY}x"},
+        {"X-API-Key": API_KEY[:-1]},
+        {"X-API-Key": API_KEY.replace("reader", "other")},
+        {"X-API-Key": "é.ü"},
+        {"Authorization": f"Basic {API_KEY}"},
+        {"Authorization": "Bearer"},
+        {"X-API-Key": "wrong.0123456789abcdefghijkl", "Authorization": f"Bearer {API_KEY}"},
+    ],
+)
+async def test_without_a_valid_key_it_is_401(edge: Edge, headers: dict[str, str]) -> None:
+    """A missing, unknown or wrong key is told so in one form, and the ledger is not asked."""
+    got = await read(edge, headers=headers)
+    assert (got.status, got.json["reason"]) == (401, "API_KEY_INVALID")
+    assert edge.ledger.asked == []
+
+
+async def test_the_key_is_asked_for_before_anything_else(edge: Edge) -> None:
+    """Without a key nobody learns which ids are well-formed or known."""
+    assert (await read(edge, "x" * 101, headers={})).status == 401
+
+
+async def test_without_configured_keys_nobody_reads() -> None:
+    """No key configured means no reads, not reads for everybody."""
+    async with running_edge(api_keys="") as edge:
+        for headers in ({}, {"X-API-Key": "."}, {"X-API-Key": "reader."}):
+            assert (await read(edge, headers=headers)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(Kind.UNAVAILABLE, 503), (Kind.TIMEOUT, 503), (Kind.INTERNAL, 503), (Kind.EXHAUSTED, 503)],
+)
+async def test_a_ledger_that_can_not_be_read_is_503(edge: Edge, kind: Kind, status: int) -> None:
+    """An outage behind the edge asks to try again, and never looks like an absent payment."""
+    edge.ledger.fault = Fault(kind=kind, reason="DEPENDENCY_DOWN", message="The ledger is away.")
+    got = await read(edge)
+    assert (got.status, got.headers["Retry-After"], got.json["reason"]) == (status, "1", "DEPENDENCY_DOWN")
+
+
+async def test_a_field_that_the_ledger_refuses_is_422(edge: Edge) -> None:
+    """The ledger's own word on a field reaches the reader."""
+    wrong = FieldViolation(field="names[0].tx_id", description="is odd")
+    edge.ledger.fault = Fault(kind=Kind.INVALID, reason="INVALID_FIELD", message="m", fields=[wrong])
+    got = await read(edge)
+    assert got.status == 422
+    assert got.json["errors"] == [{"field": "names[0].tx_id", "description": "is odd"}]
+
+
+async def test_a_bug_in_a_read_is_a_problem_and_is_logged(edge: Edge) -> None:
+    """An unexpected error is 500 without its text; the log has the traceback."""
+    edge.ledger.fault = ArithmeticError("a secret detail")  # type: ignore[assignment]
+    got = await read(edge)
+    assert (got.status, got.json["reason"]) == (500, "INTERNAL")
+    assert b"secret" not in got.body
+    assert any("a secret detail" in line.get("traceback", "") for line in edge.lines())
+
+
+async def test_the_front_page_says_what_is_here(edge: Edge) -> None:
+    """`GET /` needs no key and names the paths."""
+    got = await edge.send("GET", "/")
+    assert got.status == 200
+    assert "/webhooks/payments" in got.json["webhooks"]
