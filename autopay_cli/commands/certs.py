@@ -27,7 +27,8 @@ def certs(
 ) -> None:
     """Make a certificate authority for development and a certificate for each process.
 
-    Those with a third of their days left are kept. Each process takes its files by EDGE_TLS_CERT, EDGE_TLS_KEY, EDGE_TLS_CA and so on; `autopay up --mtls` sets them.
+    Those with a third of their days left are kept. Each process takes its files by EDGE_TLS_CERT, EDGE_TLS_KEY,
+    EDGE_TLS_CA and so on; `autopay up --mtls` sets them.
     """
     from autopay_cli import certificates
     from autopay_cli.certificates_directory import AUTHORITY, certificate_of
