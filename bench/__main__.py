@@ -68,18 +68,26 @@ def _measure(plan: Plan, chosen: tuple[str, ...], progress: Console) -> dict[str
     def say(text: str) -> None:
         progress.print(text, markup=False, soft_wrap=True)
 
-    figures: dict[str, Any] = {"machine": machine.describe(), "sections": {}}
+    figures: dict[str, Any] = {"machine": machine.describe(), "sections": {}, "failures": {}}
     figures["plan"] = {"duration_s": plan.duration_s, "warmup_s": plan.warmup_s, "rounds": plan.rounds}
     for name in chosen:
         section = sections.find(name)
         say(section.TITLE)
-        figures["sections"][name] = section.measure(plan, say)
+        try:
+            figures["sections"][name] = section.measure(plan, say)
+        except (wrk.WrkError, LaunchError, ProcessLostError) as failure:
+            # What the other sections measured took minutes, and is still worth reading.
+            figures["failures"][name] = str(failure)
+    if not figures["sections"]:
+        raise LaunchError("; ".join(figures["failures"].values()))
     return figures
 
 
 def _report(figures: dict[str, Any], *, out: Path, as_json: bool, progress: Console) -> bool:
-    """Write and print everything; True if every promise was kept."""
-    kept = True
+    """Write and print everything; True if every section was measured and every promise kept."""
+    kept = not figures["failures"]
+    for name, failure in figures["failures"].items():
+        progress.print(f"not measured: {name}: {failure}", style="red", markup=False, soft_wrap=True)
     console = Console(highlight=False)
     figures["gates"] = []
     for name, measured in figures["sections"].items():
