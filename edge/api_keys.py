@@ -22,7 +22,7 @@ class ApiKeys:
         """Take keys as configured.
 
         Raises:
-            ValueError: a key is not `id.secret`, or its secret is short.
+            ValueError: a key is not `id.secret`, its secret is short, or its id occurs twice.
         """
         self._digests: dict[str, bytes] = {}
         for key in keys:
@@ -31,6 +31,9 @@ class ApiKeys:
                 message = (
                     f"EDGE_API_KEYS: each key must be id.secret with {_SECRET_CHARACTERS_MIN} characters of secret"
                 )
+                raise ValueError(message)
+            if key_id in self._digests:
+                message = f"EDGE_API_KEYS: the id {key_id} occurs twice; give each key an id of its own"
                 raise ValueError(message)
             self._digests[key_id] = hashlib.sha256(secret.encode()).digest()
 
