@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, IndexModel
@@ -14,19 +15,36 @@ _SELECTORS: Final = ("source", "sender_account", "receiver_account", "status", "
 _LOOKED_AT: Final = ("conflict", "unprocessable", "waiting")
 
 
-async def ensure(database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
-    """Make every index that is missing."""
+def wanted() -> Mapping[str, Sequence[IndexModel]]:
+    """Return the indexes of each collection."""
     transactions = [IndexModel([("recorded_at", ASCENDING), ("_id", ASCENDING)], name="recorded_at")]
     transactions += [
         IndexModel([(field, ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)], name=field.replace(".", "_"))
         for field in _SELECTORS
     ]
-    await database["transactions"].create_indexes(transactions)
     looked_at = IndexModel(
         [("disposition", ASCENDING), ("recorded_at", ASCENDING)],
         name="looked_at",
         partialFilterExpression={"disposition": {"$in": list(_LOOKED_AT)}},
     )
-    # Only payments of more events than their document holds have any here.
-    await database["events_overflow"].create_indexes([IndexModel([("payment", ASCENDING)], name="payment")])
-    await database["deliveries"].create_indexes([looked_at])
+    return {
+        "transactions": transactions,
+        # Only payments of more events than their document holds have any here.
+        "events_overflow": [IndexModel([("payment", ASCENDING)], name="payment")],
+        "deliveries": [looked_at],
+    }
+
+
+async def ensure(database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+    """Make every index that is missing."""
+    for collection, models in wanted().items():
+        await database[collection].create_indexes(list(models))
+
+
+async def missing(database: AsyncIOMotorDatabase[dict[str, Any]]) -> bool:
+    """Return whether an index is missing."""
+    for collection, models in wanted().items():
+        there = await database[collection].index_information()
+        if any(model.document["name"] not in there for model in models):
+            return True
+    return False
