@@ -42,6 +42,7 @@ _numbers = itertools.count(1)
 class RunningLedger:
     """A ledger that is running: a stub to call it, and its database to look behind it."""
 
+    target: str
     stub: ledger_pb2_grpc.LedgerServiceStub
     hub: ChangeHub[Any]
     database: Any
@@ -93,7 +94,9 @@ def _event(tx_id: str, kind: Any, minor_units: int, currency: str, **fields: Any
 
 
 @asynccontextmanager
-async def running_ledger(url: str, *, limits: WatchLimits | None = None) -> AsyncIterator[RunningLedger]:
+async def running_ledger(
+    url: str, *, limits: WatchLimits | None = None, bind: str = "127.0.0.1:0", reflect: bool = False
+) -> AsyncIterator[RunningLedger]:
     """Run a ledger on a database while the context lasts."""
     clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
     writes, reads, changes = (mongo.database_of(client, url) for client in clients)
@@ -110,15 +113,16 @@ async def running_ledger(url: str, *, limits: WatchLimits | None = None) -> Asyn
         MongoPaymentReads(reads["transactions"], budget_s=BUDGET_S), PageTokens(b"k" * 32), clock_ms=clock_ms
     )
     intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
-    server = Server(services=[SERVICE], reflect=False)
+    server = Server(services=[SERVICE], reflect=reflect)
     summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
     servicer = LedgerServicer(intake=intake, reader=reader, summarizer=summarizer, watching=Watching(feed, hub, render))
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
-    port = await server.start("127.0.0.1:0")
+    target = f"127.0.0.1:{await server.start(bind)}"
+    await server.set_healthy(healthy=True)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with grpc.aio.insecure_channel(target) as channel:
             stub = ledger_pb2_grpc.LedgerServiceStub(channel)
-            yield RunningLedger(stub=stub, hub=hub, database=reads)
+            yield RunningLedger(target=target, stub=stub, hub=hub, database=reads)
     finally:
         await hub.close()
         await server.drain(notice_s=0, grace_s=1)

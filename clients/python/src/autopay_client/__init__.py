@@ -1,5 +1,26 @@
-"""Calls a ledger from Python: for now the generated messages and stubs, importable as `autopay.ledger.v1` and so on."""
+"""Calls the AutoPay ledger from Python: LedgerClient, and AsyncLedgerClient for asyncio."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from autopay_client import words
+from autopay_client.asynchronous import AsyncLedgerClient, AsyncWatch
+from autopay_client.blocking import LedgerClient, Watch
+from autopay_client.channel import Tls
+from autopay_client.errors import FieldViolation, LedgerError
+from autopay_client.money import decimal_of, money
+from autopay_client.stating import event, item
+
+__all__ = [
+    "AsyncLedgerClient",
+    "AsyncWatch",
+    "FieldViolation",
+    "LedgerClient",
+    "LedgerError",
+    "Tls",
+    "Watch",
+    "decimal_of",
+    "event",
+    "item",
+    "money",
+    "words",
+]
