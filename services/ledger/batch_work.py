@@ -18,6 +18,7 @@ from services.ledger.model import (
     Payment,
     StoredEvent,
 )
+from services.ledger.ports import Conflicting
 from services.ledger.spilling import EMBEDDED_MAX
 
 
@@ -41,6 +42,22 @@ class Work:
         """Take the item out of the batch."""
         self.failure = failure
         self.field = field
+
+    @property
+    def payments(self) -> tuple[str, ...]:
+        """The ids of the payments it speaks of."""
+        return tuple([f"{self.item.source}:{event.tx_id}" for event in self.item.events])
+
+    @property
+    def conflicts(self) -> tuple[Conflicting, ...]:
+        """Those of its events that contradict what is recorded."""
+        return tuple(
+            [
+                Conflicting(place=place, field=answer.conflict_field, event=self.item.events[place])
+                for place, answer in enumerate(self.answers)
+                if answer is not None and answer.conflict_field
+            ]
+        )
 
 
 class Group:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.ledger.model import Delivery, Disposition, Item, Payment, StoredEvent
+from services.ledger.model import Delivery, Disposition, Event, Item, Payment, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,21 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conflicting:
+    """An event that was not recorded because it contradicts what is.
+
+    Attributes:
+        place: which of its delivery's events it is, from 0.
+        field: what it contradicts.
+        event: the event.
+    """
+
+    place: int
+    field: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat:
     """A delivery seen again, or one whose first disposition was a guess that proved wrong.
 
@@ -43,12 +58,20 @@ class Repeat:
         seen: how many more times it came.
         disposition: what it is set to, None where it stays.
         seen_at_ms: when it came last.
+        over: the dispositions that it takes the place of, None for any; another one stays, with all that follows here.
+        payments: the ids of the payments that it leads to.
+        conflicts: those of its events that contradict what is recorded.
+        detail: why it has no events.
     """
 
     key: str
     seen: int
     disposition: Disposition | None
     seen_at_ms: int
+    over: frozenset[Disposition] | None = None
+    payments: tuple[str, ...] = ()
+    conflicts: tuple[Conflicting, ...] = ()
+    detail: str = ""
 
 
 class Payments(Protocol):
@@ -77,6 +100,13 @@ class Payments(Protocol):
 
     async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
         """Read events that were moved out of their payments: by payment, those of these ids that there are.
+
+        Raises:
+            NotDurable: they can't be read now.
+        """
+
+    async def read_all_spilled(self, payment_id: str) -> Sequence[StoredEvent]:
+        """Read every event that was moved out of a payment; copies of events that it still holds may be among them.
 
         Raises:
             NotDurable: they can't be read now.

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.ledger.batch_work import Group, Seen, Work, disposition_of, grouped, result_of, speaking_of
-from services.ledger.model import Disposition, Failure, Item, ItemResult, NotDurable, Unstorable
+from services.ledger.dispositions import GIVES_WAY
+from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
 from services.ledger.ports import Deliveries, Payments, Repeat
 from services.ledger.settling import Settler
 from services.ledger.spans import BatchSpans, SpanMaker
@@ -143,9 +144,18 @@ class Recorder:
         }
         for key, work in speaking_of(works).items():
             actual = disposition_of(work)
-            # Bytes seen before keep what was said of them then, unless they turn out to contradict what is recorded.
-            if actual is not work.guess and (key not in seen.known or actual is Disposition.CONFLICT):
-                updates[key] = Repeat(key=key, seen=seen.again.get(key, 0), disposition=actual, seen_at_ms=now_ms)
+            # Of bytes seen before only storage knows what was said then, and whether this takes its place.
+            if key in seen.known or actual is not work.guess:
+                updates[key] = Repeat(
+                    key=key,
+                    seen=seen.again.get(key, 0),
+                    disposition=actual,
+                    seen_at_ms=now_ms,
+                    over=GIVES_WAY[actual] if key in seen.known else None,
+                    payments=work.payments,
+                    conflicts=work.conflicts,
+                    detail=work.item.detail,
+                )
         if updates:
             await self._deliveries.repeat(list(updates.values()))
 

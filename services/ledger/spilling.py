@@ -27,8 +27,8 @@ def change_of(before: Payment, after: Payment, *, kept: int = _KEPT) -> Change:
     moved = tuple([stored for stored in before.events[:leaving] if stored.event.correction is None])
     ids = {stored.event.event_id for stored in moved}
     corrections = corrections_of(after.events)
-    tally = tally_of(counted(moved, corrections), spilled=before.spilled)
+    tally = tally_of(counted(moved, corrections), spilled=after.spilled)
     # What a correction replaced counts for nothing, but it is there.
-    tally.count = (before.spilled.count if before.spilled is not None else 0) + len(moved)
+    tally.count = (after.spilled.count if after.spilled is not None else 0) + len(moved)
     rest = tuple([stored for stored in after.events if stored.event.event_id not in ids])
     return Change(before=before, after=replace(after, events=rest, spilled=tally), moved=moved)

@@ -67,7 +67,8 @@ class MemoryDeliveries:
                 continue
             document["last_seen_at"] = DatetimeMS(repeat.seen_at_ms)
             document["count"] = Int64(document["count"] + repeat.seen)
-            if repeat.disposition is not None:
+            over = repeat.over if repeat.over is not None else frozenset(Disposition)
+            if repeat.disposition is not None and Disposition[document["disposition"].upper()] in over:
                 document["disposition"] = DISPOSITIONS[repeat.disposition]
         self._done("repeat")
 

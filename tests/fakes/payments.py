@@ -89,6 +89,11 @@ class MemoryPayments:
             for payment_id, ids in wanted.items()
         }
 
+    async def read_all_spilled(self, payment_id: str) -> Sequence[StoredEvent]:
+        """Return all that was moved out of one payment."""
+        self._done("read_all_spilled")
+        return [stored for (holder, _), stored in self.overflow.items() if holder == payment_id]
+
     async def update(self, changes: Sequence[Change]) -> int:
         """Write those whose version still matches."""
         if self.before_update:

@@ -129,6 +129,8 @@ def of_delivery(
         document["signed_at"] = DatetimeMS(delivery.signed_at_ms)
     if item.detail:
         document["detail"] = item.detail
+    if disposition is Disposition.WAITING:
+        document["due"] = DatetimeMS(now_ms)
     return document
 
 

@@ -19,7 +19,17 @@ _OUTCOME_OF: Final = {name: outcome for outcome, name in _OUTCOMES.items()}
 
 def of_event(stored: StoredEvent) -> dict[str, Any]:
     """Return an event as it is embedded in its payment."""
-    event = stored.event
+    document = of_fact(stored.event)
+    document["outcome"] = _OUTCOMES[stored.outcome]
+    if stored.delivery:
+        document["delivery"] = stored.delivery
+    document["delivery_id"] = stored.delivery_id
+    document["recorded_at"] = DatetimeMS(stored.recorded_at_ms)
+    return document
+
+
+def of_fact(event: Event) -> dict[str, Any]:
+    """Return an event by itself."""
     document: dict[str, Any] = {"event_id": event.event_id, "kind": _KINDS[event.kind]}
     if event.object_id:
         document["object_id"] = event.object_id
@@ -43,11 +53,6 @@ def of_event(stored: StoredEvent) -> dict[str, Any]:
     document["content"] = event.content
     if event.correction is not None:
         document["correction"] = _of_correction(event.correction)
-    document["outcome"] = _OUTCOMES[stored.outcome]
-    if stored.delivery:
-        document["delivery"] = stored.delivery
-    document["delivery_id"] = stored.delivery_id
-    document["recorded_at"] = DatetimeMS(stored.recorded_at_ms)
     return document
 
 
@@ -58,7 +63,18 @@ def to_events(tx_id: str, documents: Sequence[Mapping[str, Any]]) -> tuple[Store
 
 def to_event(tx_id: str, document: Mapping[str, Any]) -> StoredEvent:
     """Return one event of a payment."""
-    event = Event(
+    return StoredEvent(
+        event=to_fact(tx_id, document),
+        outcome=Outcome[document["outcome"].upper()],
+        delivery=document.get("delivery", ""),
+        delivery_id=document["delivery_id"],
+        recorded_at_ms=int(document["recorded_at"]),
+    )
+
+
+def to_fact(tx_id: str, document: Mapping[str, Any]) -> Event:
+    """Return an event by itself."""
+    return Event(
         tx_id=tx_id,
         event_id=document["event_id"],
         kind=_KIND_OF[document["kind"]],
@@ -76,13 +92,6 @@ def to_event(tx_id: str, document: Mapping[str, Any]) -> StoredEvent:
         aliases=tuple(document.get("aliases", ())),
         content=bytes(document["content"]),
         correction=_to_correction(document["correction"]) if "correction" in document else None,
-    )
-    return StoredEvent(
-        event=event,
-        outcome=_OUTCOME_OF[document["outcome"]],
-        delivery=document.get("delivery", ""),
-        delivery_id=document["delivery_id"],
-        recorded_at_ms=int(document["recorded_at"]),
     )
 
 

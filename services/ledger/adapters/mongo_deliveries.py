@@ -10,9 +10,10 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.ledger.adapters.documents import DISPOSITIONS, encode, of_delivery
+from services.ledger.adapters.event_documents import of_fact
 from services.ledger.adapters.inserting import insert_encoded
-from services.ledger.model import Delivery, Disposition, Item, NotDurable
-from services.ledger.ports import Inserted, Repeat
+from services.ledger.model import Delivery, Disposition, Item, NotDurable, Unstorable
+from services.ledger.ports import Conflicting, Inserted, Repeat
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -44,10 +45,44 @@ class MongoDeliveries:
 
 
 def _operation(repeat: Repeat) -> UpdateOne:
-    changes: dict[str, Any] = {"last_seen_at": DatetimeMS(repeat.seen_at_ms)}
+    seen_at = DatetimeMS(repeat.seen_at_ms)
+    if repeat.over is None:
+        changes = {"last_seen_at": seen_at, **(_said(repeat) if repeat.disposition is not None else {})}
+        update: dict[str, Any] = {"$set": changes}
+        if repeat.seen:
+            update["$inc"] = {"count": Int64(repeat.seen)}
+        return UpdateOne({"_id": repeat.key}, update)
+    over = [DISPOSITIONS[disposition] for disposition in repeat.over]
+    gives_way = {"$in": ["$disposition", over]}
+    said: dict[str, Any] = dict.fromkeys(("detail", "conflicts"), "$$REMOVE")
+    said |= {name: {"$literal": value} for name, value in _said(repeat).items()}
+    conditions = {name: {"$cond": [gives_way, value, f"${name}"]} for name, value in said.items()}
+    counted = {"last_seen_at": seen_at, "count": {"$add": ["$count", Int64(repeat.seen)]}}
+    return UpdateOne({"_id": repeat.key}, [{"$set": {**counted, **conditions}}])
+
+
+def _said(repeat: Repeat) -> dict[str, Any]:
+    """Return what a delivery's document says of what became of it."""
+    said: dict[str, Any] = {}
     if repeat.disposition is not None:
-        changes["disposition"] = DISPOSITIONS[repeat.disposition]
-    update: dict[str, Any] = {"$set": changes}
-    if repeat.seen:
-        update["$inc"] = {"count": Int64(repeat.seen)}
-    return UpdateOne({"_id": repeat.key}, update)
+        said["disposition"] = DISPOSITIONS[repeat.disposition]
+    if repeat.disposition is Disposition.WAITING:
+        said["due"] = DatetimeMS(repeat.seen_at_ms)
+    if repeat.conflicts:
+        said["conflicts"] = [_of_conflict(conflict) for conflict in repeat.conflicts]
+    if repeat.detail:
+        said["detail"] = repeat.detail
+    if repeat.payments:
+        said["transactions"] = list(repeat.payments)
+    return said
+
+
+def _of_conflict(conflict: Conflicting) -> dict[str, Any]:
+    document: dict[str, Any] = {"place": conflict.place, "field": conflict.field, "tx_id": conflict.event.tx_id}
+    try:
+        document["event"] = of_fact(conflict.event)
+        encode(document)
+    except Unstorable:
+        # It contradicts and can't be stored either: the delivery's bytes have it, and it can't be accepted.
+        del document["event"]
+    return document

@@ -58,6 +58,14 @@ class MongoPayments:
             raise NotDurable(str(error)) from error
         return found
 
+    async def read_all_spilled(self, payment_id: str) -> Sequence[StoredEvent]:
+        """Read every event that was moved out of a payment, at read concern majority from the primary."""
+        try:
+            documents = await overflow_of(self._collection).find({"payment": payment_id}).to_list(None)
+        except PyMongoError as error:
+            raise NotDurable(str(error)) from error
+        return [to_event(document["tx_id"], document) for document in documents]
+
     async def update(self, changes: Sequence[Change]) -> int:
         """Write each change under its version; return how many matched."""
         # First what moves, which is in its payment as well until that is written: a crash between them loses nothing.

@@ -20,6 +20,7 @@ class Disposition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DISPOSITION_UNPROCESSABLE: _ClassVar[Disposition]
     DISPOSITION_CONFLICT: _ClassVar[Disposition]
     DISPOSITION_WAITING: _ClassVar[Disposition]
+    DISPOSITION_DISMISSED: _ClassVar[Disposition]
 
 class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -77,6 +78,7 @@ DISPOSITION_IGNORED: Disposition
 DISPOSITION_UNPROCESSABLE: Disposition
 DISPOSITION_CONFLICT: Disposition
 DISPOSITION_WAITING: Disposition
+DISPOSITION_DISMISSED: Disposition
 OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_CREATED: Outcome
 OUTCOME_DUPLICATE: Outcome
@@ -241,16 +243,30 @@ class Transaction(_message.Message):
     def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[_Union[_payment_pb2.PaymentStatus, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., sender_account: _Optional[str] = ..., receiver_account: _Optional[str] = ..., totals: _Optional[_Union[_payment_pb2.Totals, _Mapping]] = ..., flags: _Optional[_Iterable[_Union[_payment_pb2.PaymentFlag, str]]] = ..., aliases: _Optional[_Iterable[str]] = ..., risk: _Optional[_Union[_risk_pb2.Risk, _Mapping]] = ..., recorded_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., events: _Optional[_Iterable[_Union[RecordedEvent, _Mapping]]] = ..., description: _Optional[str] = ..., analysis_state: _Optional[_Union[AnalysisState, str]] = ...) -> None: ...
 
 class RecordedEvent(_message.Message):
-    __slots__ = ("event", "outcome", "delivery", "recorded_at_ms")
+    __slots__ = ("event", "outcome", "delivery", "recorded_at_ms", "correction")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
     event: _payment_pb2.PaymentEvent
     outcome: Outcome
     delivery: str
     recorded_at_ms: int
-    def __init__(self, event: _Optional[_Union[_payment_pb2.PaymentEvent, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., delivery: _Optional[str] = ..., recorded_at_ms: _Optional[int] = ...) -> None: ...
+    correction: Correction
+    def __init__(self, event: _Optional[_Union[_payment_pb2.PaymentEvent, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., delivery: _Optional[str] = ..., recorded_at_ms: _Optional[int] = ..., correction: _Optional[_Union[Correction, _Mapping]] = ...) -> None: ...
+
+class Correction(_message.Message):
+    __slots__ = ("author", "note", "event_id", "replaced_event_ids")
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    author: str
+    note: str
+    event_id: str
+    replaced_event_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, author: _Optional[str] = ..., note: _Optional[str] = ..., event_id: _Optional[str] = ..., replaced_event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetTransactionRequest(_message.Message):
     __slots__ = ("source", "tx_id", "view", "min_version", "wait_ms", "wait_for_analysis")
@@ -508,7 +524,7 @@ class CompleteAnalysisResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[AnalysisState, str]] = ...) -> None: ...
 
 class StoredDelivery(_message.Message):
-    __slots__ = ("id", "delivery", "disposition", "disposition_detail", "count", "last_seen_at_ms", "transactions")
+    __slots__ = ("id", "delivery", "disposition", "disposition_detail", "count", "last_seen_at_ms", "transactions", "conflicts", "resolutions", "recorded_at_ms", "lease_count")
     ID_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     DISPOSITION_FIELD_NUMBER: _ClassVar[int]
@@ -516,6 +532,10 @@ class StoredDelivery(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
     TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTIONS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_COUNT_FIELD_NUMBER: _ClassVar[int]
     id: str
     delivery: _delivery_pb2.Delivery
     disposition: Disposition
@@ -523,21 +543,49 @@ class StoredDelivery(_message.Message):
     count: int
     last_seen_at_ms: int
     transactions: _containers.RepeatedCompositeFieldContainer[TransactionName]
-    def __init__(self, id: _Optional[str] = ..., delivery: _Optional[_Union[_delivery_pb2.Delivery, _Mapping]] = ..., disposition: _Optional[_Union[Disposition, str]] = ..., disposition_detail: _Optional[str] = ..., count: _Optional[int] = ..., last_seen_at_ms: _Optional[int] = ..., transactions: _Optional[_Iterable[_Union[TransactionName, _Mapping]]] = ...) -> None: ...
+    conflicts: _containers.RepeatedCompositeFieldContainer[ConflictingEvent]
+    resolutions: _containers.RepeatedCompositeFieldContainer[DeliveryResolution]
+    recorded_at_ms: int
+    lease_count: int
+    def __init__(self, id: _Optional[str] = ..., delivery: _Optional[_Union[_delivery_pb2.Delivery, _Mapping]] = ..., disposition: _Optional[_Union[Disposition, str]] = ..., disposition_detail: _Optional[str] = ..., count: _Optional[int] = ..., last_seen_at_ms: _Optional[int] = ..., transactions: _Optional[_Iterable[_Union[TransactionName, _Mapping]]] = ..., conflicts: _Optional[_Iterable[_Union[ConflictingEvent, _Mapping]]] = ..., resolutions: _Optional[_Iterable[_Union[DeliveryResolution, _Mapping]]] = ..., recorded_at_ms: _Optional[int] = ..., lease_count: _Optional[int] = ...) -> None: ...
+
+class ConflictingEvent(_message.Message):
+    __slots__ = ("event", "field")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    event: _payment_pb2.PaymentEvent
+    field: str
+    def __init__(self, event: _Optional[_Union[_payment_pb2.PaymentEvent, _Mapping]] = ..., field: _Optional[str] = ...) -> None: ...
+
+class DeliveryResolution(_message.Message):
+    __slots__ = ("resolution", "author", "note", "resolved_at_ms")
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    resolution: Resolution
+    author: str
+    note: str
+    resolved_at_ms: int
+    def __init__(self, resolution: _Optional[_Union[Resolution, str]] = ..., author: _Optional[str] = ..., note: _Optional[str] = ..., resolved_at_ms: _Optional[int] = ...) -> None: ...
 
 class ListDeliveriesRequest(_message.Message):
-    __slots__ = ("disposition", "source", "received_since_ms", "page_size", "page_token")
+    __slots__ = ("disposition", "source", "received_since_ms", "page_size", "page_token", "id", "with_body")
     DISPOSITION_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_BODY_FIELD_NUMBER: _ClassVar[int]
     disposition: Disposition
     source: str
     received_since_ms: int
     page_size: int
     page_token: str
-    def __init__(self, disposition: _Optional[_Union[Disposition, str]] = ..., source: _Optional[str] = ..., received_since_ms: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    id: str
+    with_body: bool
+    def __init__(self, disposition: _Optional[_Union[Disposition, str]] = ..., source: _Optional[str] = ..., received_since_ms: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., id: _Optional[str] = ..., with_body: bool = ...) -> None: ...
 
 class ListDeliveriesResponse(_message.Message):
     __slots__ = ("deliveries", "next_page_token")
@@ -546,6 +594,24 @@ class ListDeliveriesResponse(_message.Message):
     deliveries: _containers.RepeatedCompositeFieldContainer[StoredDelivery]
     next_page_token: str
     def __init__(self, deliveries: _Optional[_Iterable[_Union[StoredDelivery, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class LeaseDeliveriesRequest(_message.Message):
+    __slots__ = ("worker", "deliveries_max", "lease_ms", "wait_ms")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    DELIVERIES_MAX_FIELD_NUMBER: _ClassVar[int]
+    LEASE_MS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    deliveries_max: int
+    lease_ms: int
+    wait_ms: int
+    def __init__(self, worker: _Optional[str] = ..., deliveries_max: _Optional[int] = ..., lease_ms: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+
+class LeaseDeliveriesResponse(_message.Message):
+    __slots__ = ("deliveries",)
+    DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    deliveries: _containers.RepeatedCompositeFieldContainer[StoredDelivery]
+    def __init__(self, deliveries: _Optional[_Iterable[_Union[StoredDelivery, _Mapping]]] = ...) -> None: ...
 
 class ResolveDeliveryRequest(_message.Message):
     __slots__ = ("id", "resolution", "author", "note")

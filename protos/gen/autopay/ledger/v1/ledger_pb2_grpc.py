@@ -92,6 +92,11 @@ class LedgerServiceStub(object):
                 request_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryRequest.SerializeToString,
                 response_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryResponse.FromString,
                 _registered_method=True)
+        self.LeaseDeliveries = channel.unary_unary(
+                '/autopay.ledger.v1.LedgerService/LeaseDeliveries',
+                request_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.SerializeToString,
+                response_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer(object):
@@ -169,15 +174,23 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """ListDeliveries pages through what arrived, for example the quarantine. Not built yet: answers UNIMPLEMENTED.
+        """ListDeliveries pages through deliveries that somebody has to look at: the quarantine and the inbox.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDelivery(self, request, context):
-        """ResolveDelivery ends a quarantined delivery: as a correction, dismissed, or driven through ingest again.
-        Not built yet: answers UNIMPLEMENTED.
+        """ResolveDelivery ends a quarantined delivery: as a correction, dismissed, or driven through ingest again. Who decided,
+        why and when is kept with it. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaseDeliveries(self, request, context):
+        """LeaseDeliveries hands out waiting deliveries, bytes included, to run through ingest again. What Record then says of
+        one ends its waiting; where it says nothing, the delivery is handed out again, later each time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,6 +253,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ResolveDelivery,
                     request_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryRequest.FromString,
                     response_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryResponse.SerializeToString,
+            ),
+            'LeaseDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaseDeliveries,
+                    request_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.FromString,
+                    response_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -542,6 +560,33 @@ class LedgerService(object):
             '/autopay.ledger.v1.LedgerService/ResolveDelivery',
             autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryRequest.SerializeToString,
             autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResolveDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaseDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autopay.ledger.v1.LedgerService/LeaseDeliveries',
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.SerializeToString,
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
