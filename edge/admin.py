@@ -6,18 +6,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from edge.readiness import Readiness
+
 _OPENMETRICS = {"Content-Type": CONTENT_TYPE_LATEST}
-
-
-class Readiness:
-    """Whether this process may get traffic: true from start to drain.
-
-    Never depends on what is behind it, so that a database fail-over means 503 for a few seconds and not a service
-    without endpoints.
-    """
-
-    def __init__(self) -> None:
-        self.ready = False
 
 
 def build(readiness: Readiness, registry: CollectorRegistry) -> web.Application:

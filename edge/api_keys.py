@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Final
 
 from aiohttp import hdrs, web
 
+from edge.settings import api_keys_of
 from mesh.errors import Fault, Kind
-
-# 22 characters of URL-safe base64 hold 128 bits.
-_SECRET_CHARACTERS_MIN: Final = 22
 
 
 class ApiKeys:
@@ -24,18 +21,9 @@ class ApiKeys:
         Raises:
             ValueError: a key is not `id.secret`, its secret is short, or its id occurs twice.
         """
-        self._digests: dict[str, bytes] = {}
-        for key in keys:
-            key_id, dot, secret = key.partition(".")
-            if not key_id or not dot or len(secret) < _SECRET_CHARACTERS_MIN:
-                message = (
-                    f"EDGE_API_KEYS: each key must be id.secret with {_SECRET_CHARACTERS_MIN} characters of secret"
-                )
-                raise ValueError(message)
-            if key_id in self._digests:
-                message = f"EDGE_API_KEYS: the id {key_id} occurs twice; give each key an id of its own"
-                raise ValueError(message)
-            self._digests[key_id] = hashlib.sha256(secret.encode()).digest()
+        self._digests = {
+            key_id: hashlib.sha256(secret.encode()).digest() for key_id, secret in api_keys_of(keys).items()
+        }
 
     def check(self, request: web.Request) -> str:
         """Return the id of the request's key.

@@ -12,6 +12,7 @@ from aiohttp import web
 from edge.api_keys import ApiKeys
 from edge.ports import Ledger
 from edge.problems import bug, of_fault
+from edge.readiness import Readiness
 from edge.webhooks import RequestIds
 from mesh.errors import Fault, Kind, invalid
 from mesh.tracing import Tracing
@@ -32,13 +33,21 @@ class Reads:
     """Answers questions about payments."""
 
     def __init__(
-        self, ledger: Ledger, *, sources: Sequence[str], keys: ApiKeys, ids: RequestIds, tracing: Tracing
+        self,
+        ledger: Ledger,
+        *,
+        sources: Sequence[str],
+        keys: ApiKeys,
+        ids: RequestIds,
+        readiness: Readiness,
+        tracing: Tracing,
     ) -> None:
         """Read from `ledger`, looking under `sources` where the caller names none."""
         self._ledger = ledger
         self._sources = tuple(sources)
         self._keys = keys
         self._ids = ids
+        self._readiness = readiness
         self._tracing = tracing
 
     def routes(self) -> list[web.RouteDef]:
@@ -59,6 +68,8 @@ class Reads:
                 response = of_fault(fault, request_id=request_id, trace_id=root.trace_id)
             except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
                 response = bug(name, request_id=request_id, trace_id=root.trace_id)
+            if not self._readiness.ready:
+                response.force_close()
             if root.span is not None:
                 root.span.set_attribute("http.response.status_code", response.status)
                 root.span.end()

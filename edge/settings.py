@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -10,6 +11,8 @@ from mesh.settings import Address, MeshSettings
 from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_key
 
 _SECRET_CHARACTERS_MIN = 32
+# 22 characters of URL-safe base64 hold 128 bits.
+_API_SECRET_CHARACTERS_MIN = 22
 
 
 class EdgeSettings(MeshSettings):
@@ -128,6 +131,12 @@ class EdgeSettings(MeshSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_api_keys(self) -> Self:
+        # Here and not in the worker: a supervisor would start workers that refuse them again and again.
+        api_keys_of(split(self.api_keys))
+        return self
+
+    @model_validator(mode="after")
     def _check_production(self) -> Self:
         if not self.production:
             return self
@@ -139,6 +148,24 @@ class EdgeSettings(MeshSettings):
             message = f"HMAC_SECRET_KEY must have at least {_SECRET_CHARACTERS_MIN} characters in production"
             raise ValueError(message)
         return self
+
+
+def api_keys_of(keys: Iterable[str]) -> dict[str, str]:
+    """Return each API key's secret by its id.
+
+    Raises:
+        ValueError: a key is not `id.secret`, its secret is short, or its id occurs twice; no key is shown.
+    """
+    secrets: dict[str, str] = {}
+    for key in keys:
+        key_id, dot, secret = key.partition(".")
+        if not key_id or not dot or len(secret) < _API_SECRET_CHARACTERS_MIN:
+            least = f"at least {_API_SECRET_CHARACTERS_MIN} characters of secret"
+            raise ValueError(f"EDGE_API_KEYS: each key must be id.secret with {least}")
+        if key_id in secrets:
+            raise ValueError(f"EDGE_API_KEYS: the id {key_id} occurs twice; give each key an id of its own")
+        secrets[key_id] = secret
+    return secrets
 
 
 def split(value: SecretStr) -> list[str]:

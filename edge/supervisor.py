@@ -67,6 +67,9 @@ def supervise(count: int, public: socket.socket, admin: socket.socket, *, grace_
         for worker in workers:
             worker.look_after(time.monotonic())
         time.sleep(_POLL_S)
+    # The workers' own copies go on; when the last of them is closed, new connections are refused and don't hang.
+    public.close()
+    admin.close()
     running = [worker.process for worker in workers if worker.process is not None]
     for process in running:
         process.terminate()

@@ -16,6 +16,7 @@ from edge.bodies import BodyReader
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.problems import bug, of_fault, send_again
+from edge.readiness import Readiness
 from edge.sources import Source
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
@@ -50,6 +51,7 @@ class Webhooks:
         bodies: BodyReader,
         batcher: Batcher[Delivery, Answer],
         ids: RequestIds,
+        readiness: Readiness,
         tracing: Tracing,
         metrics: WebhookMetrics,
         log: structlog.typing.FilteringBoundLogger,
@@ -58,6 +60,7 @@ class Webhooks:
         self._bodies = bodies
         self._batcher = batcher
         self._ids = ids
+        self._readiness = readiness
         self._tracing = tracing
         self._metrics = metrics
         self._log = log
@@ -83,6 +86,9 @@ class Webhooks:
             except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
                 response = bug(span_name, request_id=request_id, trace_id=root.trace_id)
                 outcome = "internal"
+            if not self._readiness.ready:
+                # On the way out: the sender's next request should go elsewhere, not into a closing connection.
+                response.force_close()
             duration_s = time.perf_counter() - started
             self._account(
                 source.name, outcome, response.status, request_id=request_id, root=root, duration_s=duration_s

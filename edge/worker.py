@@ -21,6 +21,7 @@ from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.problems import problem
+from edge.readiness import Readiness
 from edge.reads import Reads
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
@@ -73,7 +74,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     measure_certificate(own, registry)
     if not configured:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
-    ids = RequestIds()
+    ids, readiness = RequestIds(), Readiness()
     stop = stop_on_signal()
     async with AsyncExitStack() as stack:
         ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE, identity=own)
@@ -96,6 +97,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             bodies=BodyReader(timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max),
             batcher=batcher,
             ids=ids,
+            readiness=readiness,
             tracing=traces,
             metrics=WebhookMetrics(registry),
             log=log,
@@ -105,9 +107,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             sources=list(configured),
             keys=ApiKeys(split(settings.api_keys)),
             ids=ids,
+            readiness=readiness,
             tracing=traces,
         )
-        readiness = admin.Readiness()
         app = build(settings, configured, webhooks, reads, ids)
         runner = await _run(app, public, stack, settings.drain_grace_s)
         await _run(admin.build(readiness, registry), admin_socket, stack, 0)
@@ -149,8 +151,8 @@ async def _drain(
     """Say not ready, give load balancers time to notice, stop accepting, finish what is here."""
     log.info("draining")
     await asyncio.sleep(settings.drain_notice_s)
-    for site in list(runner.sites):
-        await site.stop()
+    # Closes what idles and finishes what runs; only then has the batcher seen its last delivery.
+    await runner.cleanup()
     await batcher.close(grace_s=settings.drain_grace_s)
 
 

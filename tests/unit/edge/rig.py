@@ -22,6 +22,7 @@ from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
+from edge.readiness import Readiness
 from edge.reads import Reads
 from edge.settings import EdgeSettings, split
 from edge.webhooks import RequestIds, Webhooks
@@ -61,7 +62,7 @@ class Edge:
     session: aiohttp.ClientSession
     batcher: Batcher[Delivery, Answer]
     bodies: BodyReader
-    readiness: admin.Readiness
+    readiness: Readiness
     ingest: FakeIngest
     ledger: FakeLedgerReads
     log: io.TextIOWrapper
@@ -131,11 +132,19 @@ async def running_edge(limits: BatchLimits | None = None, **settings: Any) -> As
     bodies = BodyReader(timeout_s=read.body_timeout_s, unverified_bytes_max=read.unverified_bytes_max)
     written, tracing, configured = io.TextIOWrapper(io.BytesIO()), Tracing(None, ratio=0), sources.load(read)
     log = logs.configure("edge", "info", written)
+    readiness = Readiness()
+    readiness.ready = True
     webhooks = Webhooks(
-        bodies=bodies, batcher=batcher, ids=ids, tracing=tracing, metrics=WebhookMetrics(registry), log=log
+        bodies=bodies,
+        batcher=batcher,
+        ids=ids,
+        readiness=readiness,
+        tracing=tracing,
+        metrics=WebhookMetrics(registry),
+        log=log,
     )
-    reads = Reads(ledger, sources=list(configured), keys=ApiKeys(split(read.api_keys)), ids=ids, tracing=tracing)
-    readiness = admin.Readiness()
+    keys = ApiKeys(split(read.api_keys))
+    reads = Reads(ledger, sources=list(configured), keys=keys, ids=ids, readiness=readiness, tracing=tracing)
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:
         await worker._run(worker.build(read, configured, webhooks, reads, ids), public, stack, 1)

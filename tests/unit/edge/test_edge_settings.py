@@ -44,7 +44,7 @@ def test_the_specifications_names_are_read(monkeypatch: pytest.MonkeyPatch) -> N
         "HMAC_SECRET_KEY": "one,two",
         "MAX_WEBHOOK_AGE_SECONDS": "60",
         "MONITORING_API_KEY": "m",
-        "EDGE_API_KEYS": "a.b",
+        "EDGE_API_KEYS": "a.0123456789abcdefghijkl",
         "EDGE_WORKERS": "4",
         "EDGE_INGEST_TARGET": "dns:///localhost:50051",
     }.items():
