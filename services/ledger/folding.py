@@ -73,7 +73,9 @@ def apply(
             return payment, Outcome.CONFLICT, Conflict("event_id")
         return payment, known.outcome if known.delivery_id == delivery_id else Outcome.DUPLICATE, None
     corrections = corrections_of(payment.events)
-    if event.event_id not in replaced_by(corrections) and (field := contradiction(payment, event)):
+    # A correction contradicts by its nature, and what one replaced may: it counts for nothing.
+    allowed = event.correction is not None or event.event_id in replaced_by(corrections)
+    if not allowed and (field := contradiction(payment, event)):
         return payment, Outcome.CONFLICT, Conflict(field)
     after, outcome = _extended(payment, stored, corrections)
     return after, outcome, None

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ASCENDING, IndexModel
 
+from services.ledger.adapters.documents import DISPOSITIONS
+from services.ledger.dispositions import LISTED
+from services.ledger.model import Disposition
+
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorDatabase
 
 _SELECTORS: Final = ("source", "sender_account", "receiver_account", "status", "currency", "risk.level")
-# Only what a person has to look at is found by disposition; the millions recorded need no entry.
-_LOOKED_AT: Final = ("conflict", "unprocessable", "waiting")
+# Only what a person may look at is found by disposition; the millions recorded need no entry.
+_LOOKED_AT: Final = [DISPOSITIONS[disposition] for disposition in sorted(LISTED)]
 
 
 def wanted() -> Mapping[str, Sequence[IndexModel]]:
@@ -22,16 +26,24 @@ def wanted() -> Mapping[str, Sequence[IndexModel]]:
         IndexModel([(field, ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)], name=field.replace(".", "_"))
         for field in _SELECTORS
     ]
-    looked_at = IndexModel(
-        [("disposition", ASCENDING), ("recorded_at", ASCENDING)],
-        name="looked_at",
-        partialFilterExpression={"disposition": {"$in": list(_LOOKED_AT)}},
-    )
+    deliveries = [
+        IndexModel(
+            [("disposition", ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)],
+            name="quarantine",
+            partialFilterExpression={"disposition": {"$in": _LOOKED_AT}},
+        ),
+        IndexModel(
+            [("due", ASCENDING)],
+            name="redrive",
+            partialFilterExpression={"disposition": DISPOSITIONS[Disposition.WAITING]},
+        ),
+    ]
     return {
         "transactions": transactions,
         # Only payments of more events than their document holds have any here.
         "events_overflow": [IndexModel([("payment", ASCENDING)], name="payment")],
-        "deliveries": [looked_at],
+        "deliveries": deliveries,
+        "audit": [IndexModel([("subjects", ASCENDING), ("at", ASCENDING)], name="subjects")],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
+from services.ledger.correction import Correction
 from services.ledger.model import Event
 from services.ledger.read_ports import Found, PaymentChange, risk_level_of
 from services.ledger.summarizing import Dimension, SummaryRow
@@ -30,7 +31,7 @@ def _change_message(change: PaymentChange) -> ledger_pb2.TransactionChange:
         tx_id=change.tx_id,
         version=change.version,
         status=_number(change.facts.status),
-        events=[_event_message(event) for event in change.events],
+        events=[event_message(event) for event in change.events],
         recorded_at_ms=change.recorded_at_ms,
         sender_account=change.sender,
         receiver_account=change.receiver,
@@ -39,7 +40,8 @@ def _change_message(change: PaymentChange) -> ledger_pb2.TransactionChange:
     )
 
 
-def _event_message(event: Event) -> payment_pb2.PaymentEvent:
+def event_message(event: Event) -> payment_pb2.PaymentEvent:
+    """Return an event as its message."""
     return payment_pb2.PaymentEvent(
         tx_id=event.tx_id,
         event_id=event.event_id,
@@ -87,12 +89,24 @@ def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:
         message.description = payment.description
         for stored in sorted(payment.events, key=lambda each: each.event.order):
             message.events.add(
-                event=_event_message(stored.event),
+                event=event_message(stored.event),
                 outcome=_number(stored.outcome),
                 delivery=stored.delivery,
                 recorded_at_ms=stored.recorded_at_ms,
+                correction=_correction_message(stored.event.correction),
             )
     return message
+
+
+def _correction_message(correction: Correction | None) -> ledger_pb2.Correction | None:
+    if correction is None:
+        return None
+    return ledger_pb2.Correction(
+        author=correction.author,
+        note=correction.note,
+        event_id=correction.of,
+        replaced_event_ids=correction.replaces,
+    )
 
 
 def _money(amount: int | None, currency: str, exponent: int) -> money_pb2.Money | None:
