@@ -28,6 +28,7 @@ _READERS: Final[Mapping[str, frozenset[str]]] = {
     "MONITORING_API_KEY": frozenset({"edge"}),
     "GEMINI_API_KEY": frozenset({"insight"}),
     "GOOGLE_API_KEY": frozenset({"insight"}),
+    "LEDGER_BODY_KEYS": frozenset({"ledger"}),
     "MONGO_URL": frozenset({"insight", "ledger"}),
 }
 _FILE_SUFFIX: Final = "_FILE"

@@ -15,18 +15,24 @@ from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
 from mesh import tracing
 from mesh.server import Server
-from services.ledger.adapters import indexes, mongo
+from services.ledger.adapters import mongo
+from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
+from services.ledger.adapters.migrations import Migrator
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import MongoPayments
 from services.ledger.adapters.mongo_reads import MongoPaymentReads
 from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
+from services.ledger.adapters.retention import Retention
+from services.ledger.adapters.steps import steps
+from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub, WatchLimits
 from services.ledger.intake import Intake
 from services.ledger.paging import PageTokens
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
+from services.ledger.sealing import KeyRing
 from services.ledger.servicer import SERVICE, LedgerServicer
 from services.ledger.spans import SpanMaker
 from services.ledger.summarizing import Summarizer
@@ -95,15 +101,20 @@ def _event(tx_id: str, kind: Any, minor_units: int, currency: str, **fields: Any
 
 @asynccontextmanager
 async def running_ledger(
-    url: str, *, limits: WatchLimits | None = None, bind: str = "127.0.0.1:0", reflect: bool = False
+    url: str,
+    *,
+    limits: WatchLimits | None = None,
+    bind: str = "127.0.0.1:0",
+    reflect: bool = False,
+    keys: KeyRing | None = None,
 ) -> AsyncIterator[RunningLedger]:
-    """Run a ledger on a database while the context lasts."""
+    """Run a ledger on a database while the context lasts; bodies are sealed under `keys`."""
     clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
     writes, reads, changes = (mongo.database_of(client, url) for client in clients)
-    await indexes.ensure(writes)
+    await Migrator(writes, steps(retention=Retention(days=0)), owner="tests").make_ready()
     recorder = Recorder(
         MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S)),
-        MongoDeliveries(mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S)),
+        MongoDeliveries(mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S), keys),
         clock_ms=clock_ms,
         spans=SpanMaker(tracing.configure("ledger")),
     )
@@ -115,7 +126,13 @@ async def running_ledger(
     intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
     server = Server(services=[SERVICE], reflect=reflect)
     summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
-    servicer = LedgerServicer(intake=intake, reader=reader, summarizer=summarizer, watching=Watching(feed, hub, render))
+    servicer = LedgerServicer(
+        intake=intake,
+        reader=reader,
+        summarizer=summarizer,
+        watching=Watching(feed, hub, render),
+        auditor=Auditor(MongoAudit(mongo.durable(writes, "audit", wtimeout_s=BUDGET_S)), clock_ms=clock_ms),
+    )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
     target = f"127.0.0.1:{await server.start(bind)}"
     await server.set_healthy(healthy=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 from autopay.ledger.v1 import ledger_pb2_grpc
@@ -15,8 +16,11 @@ from mesh.callers import admission
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import BatchMetrics, RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
-from services.ledger.adapters import indexes, mongo
+from services.ledger.adapters import mongo
+from services.ledger.adapters.audit import COLLECTION as AUDIT
+from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
+from services.ledger.adapters.migrations import Migrator
 from services.ledger.adapters.mongo_deliveries import COLLECTION as DELIVERIES
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import COLLECTION as PAYMENTS
@@ -24,11 +28,15 @@ from services.ledger.adapters.mongo_payments import MongoPayments
 from services.ledger.adapters.mongo_reads import MongoPaymentReads
 from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
+from services.ledger.adapters.retention import Retention
+from services.ledger.adapters.steps import steps
+from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub
 from services.ledger.intake import Intake
 from services.ledger.paging import PageTokens
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
+from services.ledger.sealing import KeyRing, parse_keys
 from services.ledger.servicer import SERVICE, LedgerServicer
 from services.ledger.settings import LedgerSettings
 from services.ledger.spans import SpanMaker
@@ -49,10 +57,12 @@ async def serve(settings: LedgerSettings) -> None:
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
     writes, changes = (_database(settings, settings.write_budget_s) for _ in range(2))
     reads = _database(settings, settings.read_budget_s)
+    patient = mongo.database_of(mongo.connect_patiently(settings.mongo_url), settings.mongo_url)
+    keys = _keys(settings)
     feed = MongoChangeFeed(changes)
     hub = ChangeHub(feed, render)
     intake = Intake(
-        _recorder(writes, settings, traces),
+        _recorder(writes, settings, traces, keys),
         budget_s=settings.write_budget_s,
         inflight_max=settings.inflight_max,
         observer=BatchMetrics(registry),
@@ -66,6 +76,9 @@ async def serve(settings: LedgerSettings) -> None:
         ),
         summarizer=Summarizer(MongoSummaries(payments, budget_s=settings.read_budget_s)),
         watching=Watching(feed, hub, render),
+        auditor=Auditor(
+            MongoAudit(mongo.durable(writes, AUDIT, wtimeout_s=settings.write_budget_s)), clock_ms=_clock_ms
+        ),
     )
     server = Server(
         services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted
@@ -76,13 +89,16 @@ async def serve(settings: LedgerSettings) -> None:
     await server.start_health(settings.health_bind)
     serve_metrics(settings.metrics_bind, registry)
     log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port}")
-    ready = asyncio.create_task(_become_ready(writes, server, log))
+    migrator = Migrator(
+        patient, steps(retention=Retention(days=settings.delivery_retention_days)), owner=secrets.token_hex(8)
+    )
+    ready = asyncio.create_task(_become_ready(patient, migrator, server, log))
     await stop.wait()
     ready.cancel()
     await hub.close()
     await server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s)
     await intake.close(grace_s=settings.drain_grace_s)
-    for database in (writes, reads, changes):
+    for database in (writes, reads, changes, patient):
         database.client.close()
     traces.shutdown()
     log.info("stopped")
@@ -102,34 +118,56 @@ def _database(settings: LedgerSettings, budget_s: float) -> mongo.Database:
     return mongo.database_of(client, settings.mongo_url)
 
 
-def _recorder(database: mongo.Database, settings: LedgerSettings, traces: tracing.Tracing) -> Recorder:
+def _keys(settings: LedgerSettings) -> KeyRing | None:
+    keys = parse_keys(settings.body_keys.get_secret_value())
+    return KeyRing(keys, random=secrets.token_bytes) if keys else None
+
+
+def _recorder(
+    database: mongo.Database, settings: LedgerSettings, traces: tracing.Tracing, keys: KeyRing | None
+) -> Recorder:
     budget_s = settings.write_budget_s
     return Recorder(
         MongoPayments(mongo.durable(database, PAYMENTS, wtimeout_s=budget_s)),
-        MongoDeliveries(mongo.durable(database, DELIVERIES, wtimeout_s=budget_s)),
+        MongoDeliveries(mongo.durable(database, DELIVERIES, wtimeout_s=budget_s), keys),
         clock_ms=_clock_ms,
         spans=SpanMaker(traces),
     )
 
 
-async def _become_ready(database: mongo.Database, server: Server, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Wait for MongoDB, make what is missing in it, then take calls."""
+async def _become_ready(
+    database: mongo.Database, migrator: Migrator, server: Server, log: structlog.typing.FilteringBoundLogger
+) -> None:
+    """Wait for MongoDB and for what it lacks, take calls, then make what can be made meanwhile."""
+
+    async def prepare() -> None:
+        await mongo.check(database.client)
+        await migrator.make_ready()
+
+    await _until_done(prepare, log)
+    await server.set_healthy(healthy=True)
+    log.info("ready")
+    await _until_done(migrator.finish, log)
+    database.client.close()
+
+
+async def _until_done(work: Callable[[], Awaitable[None]], log: structlog.typing.FilteringBoundLogger) -> None:
     pause_s, said = 0.05, ""
     while True:
         try:
-            await mongo.check(database.client)
-            await indexes.ensure(database)
-        except (mongo.PyMongoError, ValueError) as error:
-            # The same trouble is said once, not at every try.
-            if type(error).__name__ != said:
-                said = type(error).__name__
-                log.warning("mongo is not usable yet, trying on", **logs.error_fields(error))
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _RETRY_S_MAX)
-        else:
-            break
-    await server.set_healthy(healthy=True)
-    log.info("ready")
+            await work()
+            return
+        except Exception as error:  # noqa: BLE001 - also of a bug in a migration, whoever waits for readiness learns
+            trouble = error
+        # The same trouble is said once, not at every try.
+        if type(trouble).__name__ != said:
+            said = type(trouble).__name__
+            if isinstance(trouble, (mongo.PyMongoError, ValueError)):
+                log.warning("mongo is not usable yet, trying on", **logs.error_fields(trouble))
+            else:
+                log.error("a migration failed, trying on", exc_info=trouble)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _RETRY_S_MAX)
 
 
 def main() -> None:

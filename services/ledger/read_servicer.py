@@ -12,6 +12,7 @@ from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from mesh.errors import invalid, not_implemented
 from services.ledger import read_requests as rules
 from services.ledger.adapters.payment_messages import summary_message, transaction_message
+from services.ledger.auditing import Action, Auditor
 from services.ledger.read_ports import PaymentFilter, SelectBy
 from services.ledger.reading import ListQuery, Reader
 from services.ledger.requests import check_source
@@ -37,11 +38,13 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
         reader: Reader,
         watching: Watching[ledger_pb2.WatchTransactionsResponse],
         summarizer: Summarizer,
+        auditor: Auditor,
     ) -> None:
-        """Read through `reader` and `summarizer`, stream through `watching`, rendered by `payment_messages`."""
+        """Read through `reader` and `summarizer`, stream through `watching`; `auditor` notes what is read in full."""
         self._reader = reader
         self._watching = watching
         self._summarizer = summarizer
+        self._auditor = auditor
 
     async def GetTransaction(
         self, request: ledger_pb2.GetTransactionRequest, context: Context
@@ -66,6 +69,8 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
             await self._watching.until_version(source, tx_id, version, already=reached, wait_s=wait_s)
         full = request.view == ledger_pb2.TRANSACTION_VIEW_FULL
         found = await self._reader.get(source, tx_id, events=full)
+        if full:
+            await self._auditor.note(Action.READ_TRANSACTION, [found.payment.id])
         return ledger_pb2.GetTransactionResponse(transaction=transaction_message(found, full=full))
 
     async def BatchGetTransactions(

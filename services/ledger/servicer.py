@@ -6,6 +6,7 @@ from typing import Final
 
 from autopay.ledger.v1 import ledger_pb2
 
+from services.ledger.auditing import Auditor
 from services.ledger.intake import Intake
 from services.ledger.read_servicer import ReadServicer
 from services.ledger.reading import Reader
@@ -26,7 +27,8 @@ class LedgerServicer(ReadServicer, RecordServicer):
         reader: Reader,
         summarizer: Summarizer,
         watching: Watching[ledger_pb2.WatchTransactionsResponse],
+        auditor: Auditor,
     ) -> None:
         """Serve with these use cases."""
-        ReadServicer.__init__(self, reader, watching, summarizer)
+        ReadServicer.__init__(self, reader, watching, summarizer, auditor)
         RecordServicer.__init__(self, intake)

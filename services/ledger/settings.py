@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mesh.settings import Address, MeshSettings
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
+from services.ledger.sealing import parse_keys
 
 
 class LedgerSettings(MeshSettings):
@@ -87,6 +88,27 @@ class LedgerSettings(MeshSettings):
         description="Key under which page tokens are sealed; give every replica the same. Empty: one is made at start, "
         "and tokens end with the process.",
     )
+    body_keys: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="LEDGER_BODY_KEYS",
+        description="Keys that encrypt the raw bytes of deliveries, comma-separated, each keyid:base64 of 32 bytes "
+        "(openssl rand -base64 32). The first encrypts, all decrypt; give every replica the same. None: bytes are "
+        "stored as they came.",
+    )
+    delivery_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=18_250,
+        validation_alias="LEDGER_DELIVERY_RETENTION_DAYS",
+        description="Days after which what arrived is removed, once it is recorded, a duplicate, ignored or dismissed; "
+        "0 is never. Payments and what is in quarantine stay.",
+    )
+
+    @field_validator("body_keys")
+    @classmethod
+    def _check_keys(cls, value: SecretStr) -> SecretStr:
+        parse_keys(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:

@@ -23,16 +23,23 @@ DEFAULT_DATABASE: Final = "autopay"
 MAJORITY_READ: Final = ReadConcern("majority")
 # Threads Motor runs its operations in: writes, reads and the change stream each have a client of their own.
 _CLIENTS: Final = 3
+# A migration's client needs two: one for the step, one that prolongs its lease.
+PATIENT_POOL_MAX: Final = 2
+_PATIENT_BUDGET_S: Final = 10.0
 
 
-def connect(url: str, *, pool_min: int, pool_max: int, budget_s: float) -> AsyncIOMotorClient[dict[str, Any]]:
+def connect(
+    url: str, *, pool_min: int, pool_max: int, budget_s: float, patient: bool = False
+) -> AsyncIOMotorClient[dict[str, Any]]:
     """Return a client that connects lazily; an operation gives up after about `budget_s` seconds.
+
+    A patient one connects in that time, and then waits for an answer however long it takes.
 
     Raises:
         ValueError: the URL is not a MongoDB URL.
     """
     # Motor sizes its thread pool when it is first imported: too small, and idle change streams block writes.
-    os.environ.setdefault("MOTOR_MAX_WORKERS", str(pool_max * _CLIENTS))
+    os.environ.setdefault("MOTOR_MAX_WORKERS", str(pool_max * _CLIENTS + PATIENT_POOL_MAX))
     from motor.motor_asyncio import AsyncIOMotorClient as Client  # noqa: PLC0415
 
     budget_ms = int(budget_s * 1000)
@@ -49,13 +56,22 @@ def connect(url: str, *, pool_min: int, pool_max: int, budget_s: float) -> Async
             wTimeoutMS=budget_ms,
             serverSelectionTimeoutMS=budget_ms,
             connectTimeoutMS=budget_ms,
-            socketTimeoutMS=budget_ms + 500,
+            socketTimeoutMS=None if patient else budget_ms + 500,
             waitQueueTimeoutMS=budget_ms,
             appname="autopay-ledger",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         message = f"MONGO_URL is not a MongoDB URL: {error}"
         raise ValueError(message) from None
+
+
+def connect_patiently(url: str) -> AsyncIOMotorClient[dict[str, Any]]:
+    """Return a client for what may take minutes: building an index, changing every document.
+
+    Raises:
+        ValueError: the URL is not a MongoDB URL.
+    """
+    return connect(url, pool_min=0, pool_max=PATIENT_POOL_MAX, budget_s=_PATIENT_BUDGET_S, patient=True)
 
 
 def database_of(client: AsyncIOMotorClient[dict[str, Any]], url: str) -> AsyncIOMotorDatabase[dict[str, Any]]:
@@ -99,4 +115,4 @@ async def check(client: AsyncIOMotorClient[dict[str, Any]]) -> None:
         raise ValueError(message)
 
 
-__all__ = ["PyMongoError", "check", "connect", "database_of", "durable"]
+__all__ = ["PyMongoError", "check", "connect", "connect_patiently", "database_of", "durable"]

@@ -10,10 +10,12 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.ledger.adapters.documents import DISPOSITIONS, encode, of_delivery
+from services.ledger.adapters.encryption import seal_body
 from services.ledger.adapters.event_documents import of_fact
 from services.ledger.adapters.inserting import insert_encoded
 from services.ledger.model import Delivery, Disposition, Item, NotDurable, Unstorable
 from services.ledger.ports import Conflicting, Inserted, Repeat
+from services.ledger.sealing import KeyRing
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -24,13 +26,17 @@ COLLECTION = "deliveries"
 class MongoDeliveries:
     """The port `Deliveries` on MongoDB."""
 
-    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]]) -> None:
-        """Use a collection made by `mongo.durable`."""
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], keys: KeyRing | None = None) -> None:
+        """Use a collection made by `mongo.durable`; bodies are sealed under `keys` where there are some."""
         self._collection = collection
+        self._keys = keys
 
     def encode(self, key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int) -> bytes:
         """Return the delivery as its BSON document."""
-        return encode(of_delivery(key, item, delivery, disposition, now_ms=now_ms))
+        document = of_delivery(key, item, delivery, disposition, now_ms=now_ms)
+        if self._keys is not None:
+            seal_body(document, self._keys)
+        return encode(document)
 
     async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
         """Insert deliveries that may be new."""
