@@ -49,8 +49,8 @@ async def test_an_event_without_an_id_is_known_by_its_facts(ledger: Ledger) -> N
     assert results[0].events[0].event_id == results[1].events[0].event_id != ""
 
 
-async def test_a_risk_is_stored_and_answered(ledger: Ledger) -> None:
-    """The score given with an event comes back with it, whole."""
+async def test_a_risk_is_stored_and_answered_to_who_does_not_have_it(ledger: Ledger) -> None:
+    """The score given with an event is the payment's; it travels back whole, but not to the call that brought it."""
     risk = risk_pb2.Risk(
         score=0.7,
         level=risk_pb2.RISK_LEVEL_HIGH,
@@ -58,8 +58,8 @@ async def test_a_risk_is_stored_and_answered(ledger: Ledger) -> None:
         model_version="1",
     )
     scored = item("d-1", events=[ledger_pb2.RecordEvent(event=fact(), risk=risk)])
-    [result] = await ledger.record(scored)
-    assert result.events[0].risk == risk
+    [first] = await ledger.record(scored)
+    assert not first.events[0].HasField("risk")
     [again] = await ledger.record(item("d-2", fact()))
     assert again.events[0].risk == risk
 
