@@ -74,7 +74,8 @@ def _measure_server(name: str, plan: Plan, *, seed: int) -> tuple[list[Window], 
             sender = window.Sender(server, traffic.Payments(seed), scratch=folder, rate=_RATES[name])
             sender.prepare(concurrency=plan.concurrencies[0], duration_s=plan.warmup_s)
             warmup = sender.send(concurrency=plan.concurrencies[0], duration_s=plan.warmup_s)
-            sender.rate = warmup.requests_per_s
+            # A warm-up that others slowed down must not leave the windows short of requests.
+            sender.rate = max(warmup.requests_per_s, _RATES[name] / 2)
             measured = [
                 window.measure(sender, concurrency=concurrency, duration_s=plan.duration_s)
                 for concurrency in plan.concurrencies
