@@ -38,6 +38,7 @@ class IngestDouble(ingest_pb2_grpc.IngestServiceServicer):
     def __init__(self) -> None:
         """Answer at once."""
         self.delay_s = 0.0
+        self.called = asyncio.Event()
         self.deliveries: list[delivery_pb2.Delivery] = []
         self.results: list[ingest_pb2.IngestResult] = []
 
@@ -46,6 +47,7 @@ class IngestDouble(ingest_pb2_grpc.IngestServiceServicer):
     ) -> ingest_pb2.IngestResponse:
         """Answer one batch: with the results that were set, else with CREATED."""
         self.deliveries.extend(request.deliveries)
+        self.called.set()
         await asyncio.sleep(self.delay_s)
         return ingest_pb2.IngestResponse(results=self.results or [created() for _ in request.deliveries])
 
@@ -115,14 +117,14 @@ class EdgeProcess:
 
     async def up(self, *, workers: int = 1) -> tuple[str, str]:
         """Wait until so many workers listen; return the public and the admin address."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.listening()) < workers:
                 assert self.process.poll() is None, self.errors
                 await asyncio.sleep(0.02)
         line = self.listening()[0]
         return line["address"], line["admin"]
 
-    async def ended(self, *, timeout_s: float = 15) -> int:
+    async def ended(self, *, timeout_s: float = 30) -> int:
         """Wait for its end; return the exit code."""
         return await asyncio.to_thread(self.process.wait, timeout_s)
 

@@ -66,7 +66,7 @@ async def request_id(session: aiohttp.ClientSession, address: str) -> str:
 async def workers_that_answer(session: aiohttp.ClientSession, address: str, *, count: int) -> set[str]:
     """Send until so many workers have answered; return what their request ids begin with."""
     seen: set[str] = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(seen) < count:
             answers = await asyncio.gather(*(request_id(session, address) for _ in range(20)))
             seen |= {each[:12] for each in answers}
@@ -100,16 +100,16 @@ async def test_sigterm_finishes_what_is_in_flight_in_every_worker(start: Start, 
     edge = start(EDGE_WORKERS="2", AUTOPAY_DRAIN_NOTICE_S="0.1")
     address, _ = await edge.up(workers=2)
     workers = edge.workers
-    ingest.delay_s = 0.4
+    ingest.delay_s = 0.5
     async with connections(keep=False) as session:
         sending = [asyncio.ensure_future(deliver(session, address)) for _ in range(20)]
-        await asyncio.sleep(0.2)
-        assert ingest.deliveries
+        await asyncio.wait_for(ingest.called.wait(), 30)
+        await asyncio.sleep(0.1)
         started = time.monotonic()
         edge.process.send_signal(signal.SIGTERM)
         assert [answer.status for answer in await asyncio.gather(*sending)] == [200] * 20
         assert await edge.ended() == 0
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 8
     assert not any(map(psutil.pid_exists, workers))
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(*address.split(":"))
@@ -117,9 +117,9 @@ async def test_sigterm_finishes_what_is_in_flight_in_every_worker(start: Start, 
 
 async def test_a_drain_under_load_fails_no_request(start: Start) -> None:
     """Senders that keep their connections and heed /readyz and `Connection: close` never see a failed request."""
-    edge = start(AUTOPAY_DRAIN_NOTICE_S="0.4")
+    edge = start(AUTOPAY_DRAIN_NOTICE_S="0.8")
     address, admin = await edge.up()
-    leaving, answered = asyncio.Event(), []
+    leaving, busy, answered = asyncio.Event(), asyncio.Event(), []
 
     async def watch(session: aiohttp.ClientSession) -> None:
         while not leaving.is_set():
@@ -135,15 +135,16 @@ async def test_a_drain_under_load_fails_no_request(start: Start) -> None:
             while not (closed and leaving.is_set()):
                 response = await deliver(session, address)
                 answered.append(response.status)
+                if len(answered) > 100:
+                    busy.set()
                 closed = response.headers.get("Connection") == "close"
 
     async with connections(keep=False) as session:
         tasks = [asyncio.ensure_future(watch(session)), *(asyncio.ensure_future(sender()) for _ in range(16))]
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(busy.wait(), 30)
         edge.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
     assert set(answered) == {200}
-    assert len(answered) > 50
     assert await edge.ended() == 0
     assert [line["event"] for line in edge.lines if line["event"] != "webhook"] == ["listening", "draining", "stopped"]
 
