@@ -48,4 +48,5 @@ def delivery_message(kept: KeptDelivery) -> ledger_pb2.StoredDelivery:
         ],
         recorded_at_ms=kept.recorded_at_ms,
         lease_count=kept.lease_count,
+        erased=kept.erased,
     )

@@ -524,7 +524,7 @@ class CompleteAnalysisResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[AnalysisState, str]] = ...) -> None: ...
 
 class StoredDelivery(_message.Message):
-    __slots__ = ("id", "delivery", "disposition", "disposition_detail", "count", "last_seen_at_ms", "transactions", "conflicts", "resolutions", "recorded_at_ms", "lease_count")
+    __slots__ = ("id", "delivery", "disposition", "disposition_detail", "count", "last_seen_at_ms", "transactions", "conflicts", "resolutions", "recorded_at_ms", "lease_count", "erased")
     ID_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     DISPOSITION_FIELD_NUMBER: _ClassVar[int]
@@ -536,6 +536,7 @@ class StoredDelivery(_message.Message):
     RESOLUTIONS_FIELD_NUMBER: _ClassVar[int]
     RECORDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     LEASE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     id: str
     delivery: _delivery_pb2.Delivery
     disposition: Disposition
@@ -547,7 +548,8 @@ class StoredDelivery(_message.Message):
     resolutions: _containers.RepeatedCompositeFieldContainer[DeliveryResolution]
     recorded_at_ms: int
     lease_count: int
-    def __init__(self, id: _Optional[str] = ..., delivery: _Optional[_Union[_delivery_pb2.Delivery, _Mapping]] = ..., disposition: _Optional[_Union[Disposition, str]] = ..., disposition_detail: _Optional[str] = ..., count: _Optional[int] = ..., last_seen_at_ms: _Optional[int] = ..., transactions: _Optional[_Iterable[_Union[TransactionName, _Mapping]]] = ..., conflicts: _Optional[_Iterable[_Union[ConflictingEvent, _Mapping]]] = ..., resolutions: _Optional[_Iterable[_Union[DeliveryResolution, _Mapping]]] = ..., recorded_at_ms: _Optional[int] = ..., lease_count: _Optional[int] = ...) -> None: ...
+    erased: bool
+    def __init__(self, id: _Optional[str] = ..., delivery: _Optional[_Union[_delivery_pb2.Delivery, _Mapping]] = ..., disposition: _Optional[_Union[Disposition, str]] = ..., disposition_detail: _Optional[str] = ..., count: _Optional[int] = ..., last_seen_at_ms: _Optional[int] = ..., transactions: _Optional[_Iterable[_Union[TransactionName, _Mapping]]] = ..., conflicts: _Optional[_Iterable[_Union[ConflictingEvent, _Mapping]]] = ..., resolutions: _Optional[_Iterable[_Union[DeliveryResolution, _Mapping]]] = ..., recorded_at_ms: _Optional[int] = ..., lease_count: _Optional[int] = ..., erased: bool = ...) -> None: ...
 
 class ConflictingEvent(_message.Message):
     __slots__ = ("event", "field")
@@ -630,3 +632,49 @@ class ResolveDeliveryResponse(_message.Message):
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
     delivery: StoredDelivery
     def __init__(self, delivery: _Optional[_Union[StoredDelivery, _Mapping]] = ...) -> None: ...
+
+class EraseDeliveriesRequest(_message.Message):
+    __slots__ = ("account", "author", "note", "page_token")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    author: str
+    note: str
+    page_token: str
+    def __init__(self, account: _Optional[str] = ..., author: _Optional[str] = ..., note: _Optional[str] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class EraseDeliveriesResponse(_message.Message):
+    __slots__ = ("payments", "erased", "held_ids", "next_page_token")
+    PAYMENTS_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
+    HELD_IDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    payments: int
+    erased: int
+    held_ids: _containers.RepeatedScalarFieldContainer[str]
+    next_page_token: str
+    def __init__(self, payments: _Optional[int] = ..., erased: _Optional[int] = ..., held_ids: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ResealDeliveriesRequest(_message.Message):
+    __slots__ = ("after_id", "deliveries_max")
+    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    DELIVERIES_MAX_FIELD_NUMBER: _ClassVar[int]
+    after_id: str
+    deliveries_max: int
+    def __init__(self, after_id: _Optional[str] = ..., deliveries_max: _Optional[int] = ...) -> None: ...
+
+class ResealDeliveriesResponse(_message.Message):
+    __slots__ = ("examined", "resealed", "unopenable", "key_id", "last_id")
+    EXAMINED_FIELD_NUMBER: _ClassVar[int]
+    RESEALED_FIELD_NUMBER: _ClassVar[int]
+    UNOPENABLE_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_ID_FIELD_NUMBER: _ClassVar[int]
+    examined: int
+    resealed: int
+    unopenable: int
+    key_id: str
+    last_id: str
+    def __init__(self, examined: _Optional[int] = ..., resealed: _Optional[int] = ..., unopenable: _Optional[int] = ..., key_id: _Optional[str] = ..., last_id: _Optional[str] = ...) -> None: ...

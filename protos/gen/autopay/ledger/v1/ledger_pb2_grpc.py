@@ -97,6 +97,16 @@ class LedgerServiceStub(object):
                 request_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.SerializeToString,
                 response_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.EraseDeliveries = channel.unary_unary(
+                '/autopay.ledger.v1.LedgerService/EraseDeliveries',
+                request_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesRequest.SerializeToString,
+                response_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ResealDeliveries = channel.unary_unary(
+                '/autopay.ledger.v1.LedgerService/ResealDeliveries',
+                request_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesRequest.SerializeToString,
+                response_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer(object):
@@ -196,6 +206,22 @@ class LedgerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseDeliveries(self, request, context):
+        """EraseDeliveries removes the bytes and headers of what arrived for one account's payments, page by page. Hashes, ids,
+        what became of them and the payments themselves stay. Audited. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResealDeliveries(self, request, context):
+        """ResealDeliveries encrypts stored bytes under the ledger's first key where they are under another one or under none,
+        a bounded number at a time. Idempotent. FAILED_PRECONDITION with reason KEY_MISSING where the ledger has no key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -258,6 +284,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.LeaseDeliveries,
                     request_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.FromString,
                     response_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.SerializeToString,
+            ),
+            'EraseDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseDeliveries,
+                    request_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesRequest.FromString,
+                    response_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesResponse.SerializeToString,
+            ),
+            'ResealDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResealDeliveries,
+                    request_deserializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesRequest.FromString,
+                    response_serializer=autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -587,6 +623,60 @@ class LedgerService(object):
             '/autopay.ledger.v1.LedgerService/LeaseDeliveries',
             autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesRequest.SerializeToString,
             autopay_dot_ledger_dot_v1_dot_ledger__pb2.LeaseDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autopay.ledger.v1.LedgerService/EraseDeliveries',
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesRequest.SerializeToString,
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.EraseDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResealDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autopay.ledger.v1.LedgerService/ResealDeliveries',
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesRequest.SerializeToString,
+            autopay_dot_ledger_dot_v1_dot_ledger__pb2.ResealDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,
