@@ -43,6 +43,12 @@ def check_account(account: str, field: str) -> None:
         raise invalid(field, "must be 1 to 50 of A-Z, a-z, 0-9, _ and -")
 
 
+def check_text(text: str, most: int, field: str) -> None:
+    """Refuse what is not text that a person wrote: nothing but blanks, too long, or with a NUL."""
+    if not text.strip() or len(text) > most or "\0" in text:
+        raise invalid(field, f"must be 1 to {most} characters without NUL")
+
+
 def check_currency(currency: str, field: str) -> None:
     """Refuse what is not a currency with minor units."""
     if exponent_of(currency) is None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bson import Binary
 
+from mesh.errors import Fault, Kind
 from services.ledger.sealing import KeyRing, Sealed, Unopenable
 
 SEALING: Final = "sealing"
@@ -57,3 +58,12 @@ def body_of(document: Mapping[str, Any], keys: KeyRing | None) -> bytes:
     if keys is None:
         raise Unopenable(f"the key {sealed.key_id} is not listed, nor is any other")
     return keys.open(sealed, name=document["_id"])
+
+
+def key_missing(error: Unopenable) -> Fault:
+    """Return what it means for a caller that bytes can't be opened."""
+    return Fault(
+        kind=Kind.CONFLICT,
+        reason="KEY_MISSING",
+        message=f"The bytes can't be shown: {error}. LEDGER_BODY_KEYS lists the ledger's keys.",
+    )

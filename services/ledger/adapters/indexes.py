@@ -27,6 +27,8 @@ def wanted() -> Mapping[str, Sequence[IndexModel]]:
         for field in _SELECTORS
     ]
     deliveries = [
+        # Everything that came for a payment, repeats with other bytes included: what is erased with it.
+        IndexModel([("transactions", ASCENDING)], name="payments"),
         IndexModel(
             [("disposition", ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)],
             name="quarantine",
