@@ -72,11 +72,6 @@ def test_a_sampled_root_has_a_span_with_its_trace_id(tracing: Tracing, finish: F
     assert span.context.trace_flags.sampled
 
 
-def test_every_root_is_a_trace_of_its_own(tracing: Tracing) -> None:
-    """No two deliveries share a trace."""
-    assert len({tracing.root("x").trace_id for _ in range(1_000)}) == 1_000
-
-
 def test_a_foreign_trace_is_linked_and_not_continued(tracing: Tracing, finish: Finish) -> None:
     """The sender's traceparent shows as a link; our trace begins with us."""
     root = tracing.root("x", FOREIGN)
@@ -171,25 +166,18 @@ def test_a_batch_without_sampled_items_has_no_span(tracing: Tracing) -> None:
     assert tracing.batch("mongo.insert", [], {}) is None
 
 
-@pytest.mark.parametrize(("ratio", "few", "many"), [("0.05", 60, 140), ("0.5", 900, 1_100), ("1", 2_000, 2_000)])
+@pytest.mark.parametrize(("ratio", "few", "many"), [(None, 60, 140), ("0.5", 900, 1_100), ("1", 2_000, 2_000)])
 def test_about_the_ratio_is_sampled(
-    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, ratio: str, few: int, many: int
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, ratio: str | None, few: int, many: int
 ) -> None:
-    """Of 2,000 deliveries about the configured share has a span, and the others still have ids."""
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+    """Of 2,000 deliveries about the configured share, by default 5 %, has a span; all have trace ids of their own."""
+    if ratio is not None:
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
     tracing = configure("test", exporter=exporter)
     roots = [tracing.root("x") for _ in range(2_000)]
     assert few <= sum(root.span is not None for root in roots) <= many
     assert all((root.span is None) == root.traceparent.endswith("-00") for root in roots)
     assert len({root.trace_id for root in roots}) == 2_000
-    tracing.shutdown()
-
-
-def test_five_percent_are_sampled_where_nothing_is_said(exporter: InMemorySpanExporter) -> None:
-    """The default ratio is 0.05."""
-    tracing = configure("test", exporter=exporter)
-    sampled = sum(tracing.root("x").span is not None for _ in range(2_000))
-    assert 60 <= sampled <= 140
     tracing.shutdown()
 
 
