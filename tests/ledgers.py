@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import structlog
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
@@ -19,8 +20,10 @@ from services.ledger.adapters import mongo
 from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
 from services.ledger.adapters.migrations import Migrator
+from services.ledger.adapters.mongo_custody import MongoCustody
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import MongoPayments
+from services.ledger.adapters.mongo_quarantine import MongoQuarantine
 from services.ledger.adapters.mongo_reads import MongoPaymentReads
 from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
@@ -28,12 +31,16 @@ from services.ledger.adapters.retention import Retention
 from services.ledger.adapters.steps import steps
 from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub, WatchLimits
+from services.ledger.correcting import Corrector
+from services.ledger.custody import Custodian
 from services.ledger.intake import Intake
 from services.ledger.paging import PageTokens
+from services.ledger.quarantine import Quarantine
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
 from services.ledger.sealing import KeyRing
 from services.ledger.servicer import SERVICE, LedgerServicer
+from services.ledger.settling import Settler
 from services.ledger.spans import SpanMaker
 from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching
@@ -112,26 +119,36 @@ async def running_ledger(
     clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
     writes, reads, changes = (mongo.database_of(client, url) for client in clients)
     await Migrator(writes, steps(retention=Retention(days=0)), owner="tests").make_ready()
+    payments = MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S))
+    deliveries = mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S)
+    tokens = PageTokens(b"k" * 32)
     recorder = Recorder(
-        MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S)),
-        MongoDeliveries(mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S), keys),
+        payments,
+        MongoDeliveries(deliveries, keys),
         clock_ms=clock_ms,
         spans=SpanMaker(tracing.configure("ledger")),
     )
     feed = MongoChangeFeed(changes, silence_ms=300)
     hub = ChangeHub(feed, render, limits)
-    reader = Reader(
-        MongoPaymentReads(reads["transactions"], budget_s=BUDGET_S), PageTokens(b"k" * 32), clock_ms=clock_ms
-    )
+    reader = Reader(MongoPaymentReads(reads["transactions"], budget_s=BUDGET_S), tokens, clock_ms=clock_ms)
     intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
     server = Server(services=[SERVICE], reflect=reflect)
     summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
+    auditor = Auditor(MongoAudit(mongo.durable(writes, "audit", wtimeout_s=BUDGET_S)), clock_ms=clock_ms)
     servicer = LedgerServicer(
         intake=intake,
         reader=reader,
         summarizer=summarizer,
         watching=Watching(feed, hub, render),
-        auditor=Auditor(MongoAudit(mongo.durable(writes, "audit", wtimeout_s=BUDGET_S)), clock_ms=clock_ms),
+        quarantine=Quarantine(
+            MongoQuarantine(deliveries, budget_s=BUDGET_S, keys=keys),
+            Corrector(payments, Settler(payments)),
+            tokens,
+            clock_ms=clock_ms,
+            log=structlog.get_logger(),
+        ),
+        custodian=Custodian(MongoCustody(deliveries, keys), reader, auditor, clock_ms=clock_ms),
+        auditor=auditor,
     )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
     target = f"127.0.0.1:{await server.start(bind)}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from autopay.ingest.v1 import ingest_pb2_grpc
 from prometheus_client import CollectorRegistry, start_http_server
+from structlog.typing import FilteringBoundLogger
 
 from mesh import identity, logs, tracing
 from mesh.callers import admission
@@ -12,10 +15,11 @@ from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics, measure_certificate
 from mesh.server import Server
 from providers import registry
-from services.ingest.adapters import insight_client, ledger_client
+from services.ingest.adapters import insight_client, ledger_client, ledger_inbox
 from services.ingest.adapters.event_message import encode
 from services.ingest.intake import Budgets, Intake
 from services.ingest.metrics import IngestMetrics
+from services.ingest.redriving import Redriver
 from services.ingest.servicer import SERVICE, IngestServicer
 from services.ingest.settings import IngestSettings
 
@@ -58,10 +62,21 @@ async def serve(settings: IngestSettings) -> None:
             start_http_server(int(metrics_port), host, metrics)
         await server.set_healthy(healthy=True)
         log.info("listening", address=f"{settings.bind.rpartition(':')[0]}:{port}")
+        redriving = asyncio.create_task(_redrive(settings, ledger_inbox.LedgerInbox(ledger), intake, log))
         await stop.wait()
+        redriving.cancel()
+        await asyncio.wait([redriving])
         await server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s)
     traces.shutdown()
     log.info("stopped")
+
+
+async def _redrive(
+    settings: IngestSettings, inbox: ledger_inbox.LedgerInbox, intake: Intake, log: FilteringBoundLogger
+) -> None:
+    """Run what waits through again, for as long as this is not cancelled."""
+    if settings.redrive:
+        await Redriver(inbox, intake, log=log).run()
 
 
 def main() -> None:

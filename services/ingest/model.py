@@ -25,6 +25,7 @@ class Disposition(IntEnum):
     UNPROCESSABLE = 4
     CONFLICT = 5
     WAITING = 6
+    DISMISSED = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from providers.contract import Event
-from services.ingest.model import Answer, Entry, EventMessage, RiskMessage
+from services.ingest.model import Answer, Delivery, Entry, EventMessage, RiskMessage
 
 
 class Encode(Protocol):
@@ -42,4 +42,15 @@ class Ledger(Protocol):
 
         Raises:
             Fault: what became of all of them is unknown.
+        """
+
+
+class Inbox(Protocol):
+    """Deliveries that wait to be run through again."""
+
+    async def lease(self, *, count_max: int, lease_s: float, wait_s: float) -> Sequence[Delivery]:
+        """Take up to `count_max` that nobody else gets for `lease_s`; wait up to `wait_s` for the first.
+
+        Raises:
+            Fault: there are none to be had now.
         """

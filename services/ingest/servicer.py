@@ -7,11 +7,12 @@ from typing import Any, Final, cast
 
 import grpc
 from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
-from autopay.type.v1 import delivery_pb2, error_pb2, risk_pb2
+from autopay.type.v1 import error_pb2, risk_pb2
 
 from mesh import callers
+from services.ingest.adapters.delivery_message import to_delivery
 from services.ingest.intake import Intake
-from services.ingest.model import Answer, Delivery, DeliveryMessage
+from services.ingest.model import Answer, Delivery
 
 SERVICE: Final = "autopay.ingest.v1.IngestService"
 _FIELD_ERRORS_MAX: Final = 32
@@ -29,7 +30,7 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
         self, request: ingest_pb2.IngestRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> ingest_pb2.IngestResponse:
         """Take a batch in and answer per delivery."""
-        deliveries = [_delivery(message) for message in request.deliveries]
+        deliveries = [to_delivery(message) for message in request.deliveries]
         answers = await self._permitted(deliveries, timeout_s=context.time_remaining() or 0.0)
         response = ingest_pb2.IngestResponse()
         for answer in answers:
@@ -46,19 +47,6 @@ class IngestServicer(ingest_pb2_grpc.IngestServiceServicer):
             caller.demand(deliveries[0].source)
         answers = iter(await self._intake.ingest(permitted, timeout_s=timeout_s))
         return [next(answers) if caller.may_write(delivery.source) else _FORBIDDEN for delivery in deliveries]
-
-
-def _delivery(message: delivery_pb2.Delivery) -> Delivery:
-    return Delivery(
-        delivery_id=message.delivery_id,
-        source=message.source,
-        provider=message.provider,
-        body=message.body,
-        headers={header.name: header.value for header in message.headers},
-        received_at_ms=message.received_at_ms,
-        traceparent=message.traceparent,
-        message=DeliveryMessage(message),
-    )
 
 
 def _fill(result: ingest_pb2.IngestResult, answer: Answer) -> None:

@@ -74,6 +74,11 @@ class IngestSettings(MeshSettings):
         validation_alias="INGEST_RECORD_BUDGET_S",
         description="Seconds a batch waits for the ledger before it is answered with an error.",
     )
+    redrive: bool = Field(
+        default=True,
+        validation_alias="INGEST_REDRIVE",
+        description="Whether deliveries that wait in the ledger's inbox are run through the mapping again.",
+    )
 
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:

@@ -21,10 +21,12 @@ from services.ledger.adapters.audit import COLLECTION as AUDIT
 from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
 from services.ledger.adapters.migrations import Migrator
+from services.ledger.adapters.mongo_custody import MongoCustody
 from services.ledger.adapters.mongo_deliveries import COLLECTION as DELIVERIES
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import COLLECTION as PAYMENTS
 from services.ledger.adapters.mongo_payments import MongoPayments
+from services.ledger.adapters.mongo_quarantine import MongoQuarantine
 from services.ledger.adapters.mongo_reads import MongoPaymentReads
 from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
@@ -32,13 +34,17 @@ from services.ledger.adapters.retention import Retention
 from services.ledger.adapters.steps import steps
 from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub
+from services.ledger.correcting import Corrector
+from services.ledger.custody import Custodian
 from services.ledger.intake import Intake
 from services.ledger.paging import PageTokens
+from services.ledger.quarantine import Quarantine
 from services.ledger.reading import Reader
 from services.ledger.recording import Recorder
 from services.ledger.sealing import KeyRing, parse_keys
 from services.ledger.servicer import SERVICE, LedgerServicer
 from services.ledger.settings import LedgerSettings
+from services.ledger.settling import Settler
 from services.ledger.spans import SpanMaker
 from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching
@@ -68,17 +74,18 @@ async def serve(settings: LedgerSettings) -> None:
         observer=BatchMetrics(registry),
     )
     payments = reads[PAYMENTS]
-    page_key = settings.page_token_key.get_secret_value().encode() or secrets.token_bytes(32)
+    tokens = PageTokens(settings.page_token_key.get_secret_value().encode() or secrets.token_bytes(32))
+    reader = Reader(MongoPaymentReads(payments, budget_s=settings.read_budget_s), tokens, clock_ms=_clock_ms)
+    auditor = Auditor(MongoAudit(mongo.durable(writes, AUDIT, wtimeout_s=settings.write_budget_s)), clock_ms=_clock_ms)
+    raw = MongoCustody(mongo.durable(writes, DELIVERIES, wtimeout_s=settings.write_budget_s), keys)
     servicer = LedgerServicer(
         intake=intake,
-        reader=Reader(
-            MongoPaymentReads(payments, budget_s=settings.read_budget_s), PageTokens(page_key), clock_ms=_clock_ms
-        ),
+        reader=reader,
         summarizer=Summarizer(MongoSummaries(payments, budget_s=settings.read_budget_s)),
         watching=Watching(feed, hub, render),
-        auditor=Auditor(
-            MongoAudit(mongo.durable(writes, AUDIT, wtimeout_s=settings.write_budget_s)), clock_ms=_clock_ms
-        ),
+        quarantine=_quarantine(writes, settings, tokens, keys, log),
+        custodian=Custodian(raw, reader, auditor, clock_ms=_clock_ms),
+        auditor=auditor,
     )
     server = Server(
         services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted
@@ -132,6 +139,25 @@ def _recorder(
         MongoDeliveries(mongo.durable(database, DELIVERIES, wtimeout_s=budget_s), keys),
         clock_ms=_clock_ms,
         spans=SpanMaker(traces),
+    )
+
+
+def _quarantine(
+    database: mongo.Database,
+    settings: LedgerSettings,
+    tokens: PageTokens,
+    keys: KeyRing | None,
+    log: structlog.typing.FilteringBoundLogger,
+) -> Quarantine:
+    budget_s = settings.write_budget_s
+    payments = MongoPayments(mongo.durable(database, PAYMENTS, wtimeout_s=budget_s))
+    deliveries = mongo.durable(database, DELIVERIES, wtimeout_s=budget_s)
+    return Quarantine(
+        MongoQuarantine(deliveries, budget_s=budget_s, keys=keys),
+        Corrector(payments, Settler(payments)),
+        tokens,
+        clock_ms=_clock_ms,
+        log=log,
     )
 
 

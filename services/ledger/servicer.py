@@ -7,7 +7,11 @@ from typing import Final
 from autopay.ledger.v1 import ledger_pb2
 
 from services.ledger.auditing import Auditor
+from services.ledger.custody import Custodian
+from services.ledger.custody_servicer import CustodyServicer
 from services.ledger.intake import Intake
+from services.ledger.quarantine import Quarantine
+from services.ledger.quarantine_servicer import QuarantineServicer
 from services.ledger.read_servicer import ReadServicer
 from services.ledger.reading import Reader
 from services.ledger.record_servicer import RecordServicer
@@ -17,7 +21,7 @@ from services.ledger.watching import Watching
 SERVICE: Final = "autopay.ledger.v1.LedgerService"
 
 
-class LedgerServicer(ReadServicer, RecordServicer):
+class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, CustodyServicer):
     """Every RPC of the ledger."""
 
     def __init__(
@@ -27,8 +31,12 @@ class LedgerServicer(ReadServicer, RecordServicer):
         reader: Reader,
         summarizer: Summarizer,
         watching: Watching[ledger_pb2.WatchTransactionsResponse],
+        quarantine: Quarantine,
+        custodian: Custodian,
         auditor: Auditor,
     ) -> None:
         """Serve with these use cases."""
         ReadServicer.__init__(self, reader, watching, summarizer, auditor)
         RecordServicer.__init__(self, intake)
+        QuarantineServicer.__init__(self, quarantine, auditor)
+        CustodyServicer.__init__(self, custodian)

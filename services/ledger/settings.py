@@ -29,7 +29,7 @@ class LedgerSettings(MeshSettings):
     tls_ca: str = tls_authorities("LEDGER")
     health_bind: str = health_address("LEDGER")
     callers: str = Field(
-        default="ingest=Record,RecordStream;edge=GetTransaction,BatchGetTransactions,ListTransactions,"
+        default="ingest=Record,RecordStream,LeaseDeliveries;edge=GetTransaction,BatchGetTransactions,ListTransactions,"
         "SummarizeTransactions,WatchTransactions;insight=GetTransaction,BatchGetTransactions,ListTransactions,"
         "SummarizeTransactions,WatchTransactions,LeaseAnalyses,CompleteAnalysis;cli=*",
         validation_alias="LEDGER_CALLERS",

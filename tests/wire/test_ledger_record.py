@@ -9,7 +9,6 @@ import pytest
 from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import delivery_pb2, error_pb2, money_pb2, payment_pb2, risk_pb2
 
-from mesh.channel import call
 from mesh.errors import Fault, Kind
 from tests.fakes.ledger_items import NOW_MS, key_of
 from tests.wire.record_ledger import Ledger, fact, item
@@ -129,20 +128,3 @@ async def test_calls_that_arrive_together_are_written_together(ledger: Ledger) -
     for caller, results in enumerate(answers):
         assert [result.events[0].tx_id for result in results] == [f"T-{caller}-{number}" for number in range(3)]
     assert len(ledger.rig.payments.calls) < 40
-
-
-@pytest.mark.parametrize("method", ["LeaseAnalyses", "CompleteAnalysis", "ListDeliveries", "ResolveDelivery"])
-async def test_what_is_not_built_says_so(ledger: Ledger, method: str) -> None:
-    """An RPC of the contract that is not built yet is UNIMPLEMENTED, by name."""
-    request = getattr(ledger_pb2, f"{method}Request")()
-    with pytest.raises(Fault, match=method) as raised:
-        await call(getattr(ledger.stub, method), request, timeout_s=5)
-    assert (raised.value.kind, raised.value.reason) == (Kind.UNIMPLEMENTED, "NOT_IMPLEMENTED")
-
-
-async def test_a_stream_that_is_not_built_says_so(ledger: Ledger) -> None:
-    """RecordStream is UNIMPLEMENTED, not a bug."""
-    stream = ledger.stub.RecordStream(iter([ledger_pb2.RecordStreamRequest()]), timeout=5)
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await stream.read()
-    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED

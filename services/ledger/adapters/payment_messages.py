@@ -79,7 +79,7 @@ def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:
         ),
         flags=[_number(flag) for flag in payment.flags],
         aliases=payment.aliases,
-        risk=_risk_message(payment.risk),
+        risk=risk_message(payment.risk),
         recorded_at_ms=payment.recorded_at_ms,
         updated_at_ms=payment.updated_at_ms,
         event_count=found.event_count,
@@ -128,7 +128,8 @@ def summary_message(row: SummaryRow) -> ledger_pb2.SummaryRow:
     )
 
 
-def _risk_message(risk: Mapping[str, Any] | None) -> risk_pb2.Risk | None:
+def risk_message(risk: Mapping[str, Any] | None) -> risk_pb2.Risk | None:
+    """Return a stored risk as its message, None where there is none."""
     if risk is None:
         return None
     return risk_pb2.Risk(

@@ -124,8 +124,9 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordStream(self, request_iterator, context):
-        """RecordStream is Record for bulk loads: batches in, answers out in the same order, flow-controlled.
-        Not built yet: answers UNIMPLEMENTED.
+        """RecordStream is Record for bulk loads: batches in, answers out in the same order. It is flow-controlled: no more than
+        four batches of a stream are read ahead of the answers taken. A batch of which nothing is known fails item by item,
+        retryable; only a malformed batch ends the stream, after the answers to those before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,216 @@
+"""What is to be recorded, and what became of it, as messages."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+from autopay.ledger.v1 import ledger_pb2
+from autopay.type.v1 import error_pb2, payment_pb2, risk_pb2
+
+from mesh.errors import Fault, Kind, code_of, invalid
+from services.ledger.adapters.payment_messages import risk_message
+from services.ledger.model import (
+    Delivery,
+    Disposition,
+    Event,
+    EventKind,
+    EventOutcome,
+    Failure,
+    Item,
+    ItemResult,
+    content_hash,
+)
+from services.ledger.requests import EVENTS_MAX, check_delivery_id, check_event, check_source
+
+_BODY_BYTES_MAX: Final = 262_144
+_HEADERS_MAX: Final = 32
+_CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
+_WITHOUT_EVENTS: Final = frozenset({Disposition.IGNORED, Disposition.UNPROCESSABLE, Disposition.WAITING})
+_LEVELS: Final = {0: "unspecified", 1: "low", 2: "medium", 3: "high", 4: "critical"}
+
+_FAILURES: Final = {
+    Failure.UNSTORABLE: (grpc.StatusCode.INVALID_ARGUMENT, "UNSTORABLE", "The item can't be stored.", False),
+    Failure.NOT_DURABLE: (
+        grpc.StatusCode.UNAVAILABLE,
+        "NOT_DURABLE",
+        "The write is not known to be durable; send the same item again, it can't be doubled.",
+        True,
+    ),
+    Failure.CONTENDED: (
+        grpc.StatusCode.ABORTED,
+        "CONTENDED",
+        "Other writers won every attempt for this payment; send the same item again.",
+        True,
+    ),
+}
+
+
+def to_item(message: ledger_pb2.RecordItem) -> Item:
+    """Return the item a message holds.
+
+    Raises:
+        Fault: INVALID_FIELD naming the first wrong field, relative to the item.
+    """
+    check_delivery_id(message.delivery_id, "delivery_id")
+    check_source(message.source, "source")
+    if len(message.events) > EVENTS_MAX:
+        raise invalid("events", f"must be at most {EVENTS_MAX}")
+    events = tuple([_event(event, place) for place, event in enumerate(message.events)])
+    delivery = _delivery(message) if message.HasField("delivery") else None
+    disposition = None
+    if not events:
+        if delivery is None:
+            raise invalid("events", "must hold an event where there is no delivery")
+        if int(message.disposition) not in _WITHOUT_EVENTS:
+            raise invalid("disposition", "must be IGNORED, UNPROCESSABLE or WAITING for a delivery without events")
+        disposition = Disposition(message.disposition)
+    return Item(
+        delivery_id=message.delivery_id,
+        source=message.source,
+        delivery=delivery,
+        events=events,
+        disposition=disposition,
+        detail=message.disposition_detail[:500],
+        traceparent=message.traceparent,
+    )
+
+
+def _delivery(message: ledger_pb2.RecordItem) -> Delivery:
+    delivery = message.delivery
+    if delivery.source != message.source:
+        raise invalid("delivery.source", "must be the item's source")
+    if len(delivery.body) > _BODY_BYTES_MAX:
+        raise invalid("delivery.body", f"must be at most {_BODY_BYTES_MAX} bytes")
+    if len(delivery.headers) > _HEADERS_MAX:
+        raise invalid("delivery.headers", f"must be at most {_HEADERS_MAX}")
+    return Delivery(
+        body=delivery.body,
+        provider=delivery.provider,
+        headers=tuple([(header.name, header.value) for header in delivery.headers]),
+        key_id=delivery.key_id,
+        received_at_ms=delivery.received_at_ms,
+        signed_at_ms=delivery.signed_at_ms,
+        traceparent=delivery.traceparent,
+    )
+
+
+def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
+    fact = message.event
+    if not 0 < fact.kind <= EventKind.RETURNED:
+        raise invalid(f"events[{place}].kind", "must be one of EventKind")
+    has_amount = fact.HasField("amount")
+    amount, currency = (fact.amount.minor_units, fact.amount.currency) if has_amount else (None, "")
+    tx_id, kind, object_id = fact.tx_id, EventKind(fact.kind), fact.object_id
+    cumulative = fact.basis == _CUMULATIVE
+    sender, receiver, description = fact.sender_account, fact.receiver_account, fact.description
+    content = content_hash(tx_id, kind, object_id, amount, currency, cumulative, sender, receiver, description)
+    event = Event(
+        tx_id=tx_id,
+        # An event without an id is identified by its facts, so that their repeat is the same event.
+        event_id=fact.event_id or f"h-{content.hex()}",
+        kind=kind,
+        object_id=object_id,
+        amount=amount,
+        currency=currency,
+        exponent=fact.amount.exponent if has_amount else 0,
+        cumulative=cumulative,
+        amount_fixed=fact.amount_fixed,
+        sender=sender,
+        receiver=receiver,
+        time_ms=fact.event_time_ms,
+        time_signed=fact.event_time_signed,
+        description=description,
+        aliases=tuple(fact.aliases),
+        content=content,
+        risk=_risk(message.risk) if message.HasField("risk") else None,
+    )
+    try:
+        check_event(event)
+    except Fault as fault:
+        wrong = fault.fields[0]
+        raise invalid(f"events[{place}].{wrong.field}", wrong.description) from None
+    return event
+
+
+def _risk(message: risk_pb2.Risk) -> dict[str, Any]:
+    return {
+        "score": message.score,
+        "level": _LEVELS.get(message.level, "unspecified"),
+        "reasons": [
+            {
+                "code": reason.code,
+                "sentence": reason.sentence,
+                "contribution": reason.contribution,
+                "evidence": dict(reason.evidence),
+            }
+            for reason in message.reasons
+        ],
+        "model_version": message.model_version,
+    }
+
+
+def refused_message(place: int, fault: Fault) -> ledger_pb2.RecordResult:
+    """Return the result of the item at a place that is wrong, or that the caller may not write."""
+    if fault.kind is Kind.FORBIDDEN:
+        return ledger_pb2.RecordResult(
+            error=ledger_pb2.RecordError(
+                code=code_of(fault.kind).value[0],
+                reason=error_pb2.ERROR_REASON_FORBIDDEN,
+                message=fault.message,
+                field=f"items[{place}].source",
+            )
+        )
+    wrong = fault.fields[0]
+    return ledger_pb2.RecordResult(
+        error=ledger_pb2.RecordError(
+            code=grpc.StatusCode.INVALID_ARGUMENT.value[0],
+            reason=error_pb2.ERROR_REASON_INVALID_FIELD,
+            message=f"{wrong.field}: {wrong.description}",
+            field=f"items[{place}].{wrong.field}",
+        )
+    )
+
+
+def unrecorded_message(place: int, fault: Fault) -> ledger_pb2.RecordResult:
+    """Return the result of the item at a place of whose batch nothing is known."""
+    return ledger_pb2.RecordResult(
+        error=ledger_pb2.RecordError(
+            code=code_of(fault.kind).value[0],
+            reason=error_pb2.ErrorReason.Value(f"ERROR_REASON_{fault.reason}"),  # type: ignore[arg-type]  # its number
+            message=fault.message,
+            field=f"items[{place}]",
+            retryable=True,
+        )
+    )
+
+
+def result_message(result: ItemResult) -> ledger_pb2.RecordResult:
+    """Return what became of an item."""
+    if result.failure is not None or result.disposition is None:
+        code, reason, text, retryable = _FAILURES[result.failure or Failure.NOT_DURABLE]
+        return ledger_pb2.RecordResult(
+            error=ledger_pb2.RecordError(
+                code=code.value[0],
+                reason=f"ERROR_REASON_{reason}",
+                message=text,
+                field=result.field,
+                retryable=retryable,
+            )
+        )
+    return ledger_pb2.RecordResult(
+        disposition=result.disposition,  # type: ignore[arg-type]  # the numbers are the same
+        events=[_outcome(outcome) for outcome in result.events],
+    )
+
+
+def _outcome(outcome: EventOutcome) -> ledger_pb2.EventOutcome:
+    return ledger_pb2.EventOutcome(
+        tx_id=outcome.tx_id,
+        event_id=outcome.event_id,
+        outcome=outcome.outcome,  # type: ignore[arg-type]  # the numbers are the same
+        status=outcome.status,  # type: ignore[arg-type]
+        version=outcome.version,
+        conflict_field=outcome.conflict_field,
+        risk=risk_message(outcome.risk),
+    )
