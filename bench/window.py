@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S_MAX = 20.0
 _SPARE = 2.0
+_UNSETTLED = "still busy long after the window, so that its CPU is not all counted"
 _MIB = 1 << 20
 
 
@@ -109,7 +110,7 @@ def measure(sender: Sender, *, concurrency: int, duration_s: float) -> Window:
         wrk_cpu_us=wrk_s * per_request,
         others_cores=max(0.0, busy_s - wrk_s - sum(spent_s.values())) / elapsed_s,
         settled=settled,
-        complaints=tuple(reading.complaints()),
+        complaints=(*reading.complaints(), *([] if settled else [_UNSETTLED])),
     )
 
 
