@@ -13,26 +13,38 @@ from autopay_cli.failure import Failure
 
 if TYPE_CHECKING:
     import grpc
+    from autopay_client import Tls
 
     from mesh.identity import Identity
 
 _NAME = "cli"
 
 
-def find(data_directory: Path) -> Identity | None:
-    """Return the identity of CLI_TLS_CERT, CLI_TLS_KEY and CLI_TLS_CA, else the running mesh's for us; None: plaintext.
+def tls(data_directory: Path) -> Tls | None:
+    """Return the files of CLI_TLS_CERT, CLI_TLS_KEY and CLI_TLS_CA, else the running mesh's for us; None: plaintext.
 
     Raises:
         Failure: the files can't be used.
     """
-    names = environment_of(Path(), _NAME)
-    if any(map(os.environ.get, names)):
-        return _of({name: os.environ.get(name, "") for name in names})
+    from autopay_client import Tls
+
+    variables: Mapping[str, str] = {name: os.environ.get(name, "") for name in environment_of(Path(), _NAME)}
+    if not any(variables.values()):
+        variables = _of_mesh(data_directory)
+    if not variables:
+        return None
+    # Reading them once finds what is wrong with them, in words.
+    _of(variables)
+    certificate, key, authorities = variables.values()
+    return Tls(certificate=certificate, key=key, authorities=authorities)
+
+
+def _of_mesh(data_directory: Path) -> Mapping[str, str]:
     try:
         certificates = meshfile.read(data_directory).certificates
     except Failure:
-        return None
-    return of_directory(Path(certificates)) if certificates else None
+        return {}
+    return environment_of(Path(certificates), _NAME) if certificates else {}
 
 
 def of_directory(certificates: Path) -> Identity:

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from autopay_cli import meshfile, screen
 from autopay_cli.demonstration import WEBHOOK_PATH
 from autopay_cli.failure import Failure
 from autopay_cli.options import AsJson, DataDirectory
+from autopay_cli.progress import Progress
 from autopay_cli.scenarios import Population, Scenario, cases
 from autopay_cli.sending import Outcome, Sender
 from autopay_cli.tally import Tally
@@ -51,7 +52,7 @@ def simulate(
     population = Population(run=f"sim-{secrets.token_hex(4)}", seed=seed)
     tally = Tally()
     started = time.perf_counter()
-    with _Progress(count, shown=not as_json) as progress:
+    with Progress("sending", count, shown=not as_json) as progress:
 
         def note(outcome: Outcome) -> None:
             tally.add(outcome)
@@ -88,26 +89,3 @@ def _show(tally: Tally, *, url: str, duration_s: float, as_json: bool) -> None:
         )
     if tally.as_expected:
         console.print("Every answer was the expected one.")
-
-
-class _Progress:
-    """A progress bar on a terminal's standard error, and nothing elsewhere."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=True, disable=not (shown and console.is_terminal))
-        self._task = self._bar.add_task("sending", total=total)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def advance(self) -> None:
-        """One more is done."""
-        self._bar.advance(self._task)
