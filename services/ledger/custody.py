@@ -33,12 +33,14 @@ class Resealed:
         examined: how many those were.
         resealed: how many were encrypted, or had their data key wrapped anew.
         unopenable: how many are under a key that is not listed.
+        key_id: the key that the others are under now.
         last_id: the last one's id, empty when there are no more.
     """
 
     examined: int
     resealed: int
     unopenable: int
+    key_id: str
     last_id: str
 
 

@@ -14,8 +14,9 @@ from services.ledger.custody import Custodian
 
 _AUTHOR_MAX: Final = 100
 _NOTE_MAX: Final = 500
-_RESEALED_MAX: Final = 5_000
-_RESEALED_DEFAULT: Final = 1_000
+# What is not sealed yet travels: up to 256 KiB each.
+_RESEALED_MAX: Final = 1_000
+_RESEALED_DEFAULT: Final = 200
 
 _id = re.compile(r"[a-z0-9_-]{1,40}:[0-9a-f]{64}", re.ASCII).fullmatch
 
@@ -25,10 +26,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class CustodyServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """The RPCs over raw bytes."""
 
-    def __init__(self, custodian: Custodian, *, key_id: str) -> None:
-        """Erase and reseal through `custodian`, whose first key is `key_id`, "" where there is none."""
+    def __init__(self, custodian: Custodian) -> None:
+        """Erase and reseal through `custodian`."""
         self._custodian = custodian
-        self._key_id = key_id
 
     async def EraseDeliveries(
         self, request: ledger_pb2.EraseDeliveriesRequest, context: Context
@@ -62,6 +62,6 @@ class CustodyServicer(ledger_pb2_grpc.LedgerServiceServicer):
             examined=done.examined,
             resealed=done.resealed,
             unopenable=done.unopenable,
-            key_id=self._key_id,
+            key_id=done.key_id,
             last_id=done.last_id,
         )

@@ -70,6 +70,7 @@ class MongoCustody:
             examined=len(documents),
             resealed=len(operations),
             unopenable=unopenable,
+            key_id=self._keys.first,
             last_id=documents[-1]["_id"] if len(documents) == count_max else "",
         )
 
