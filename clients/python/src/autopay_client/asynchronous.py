@@ -101,11 +101,9 @@ class AsyncLedgerClient:
         """Return the payments there are, by (source, tx_id)."""
         return await self._run(flows.batch_get(names, timeout_s or self._timeout_s))
 
-    async def list(self, **wanted: Unpack[Selection]) -> AsyncIterator[ledger_pb2.Transaction]:
+    def list(self, **wanted: Unpack[Selection]) -> AsyncIterator[ledger_pb2.Transaction]:
         """Yield payments, newest first unless `ascending`, asking for page after page as they are consumed."""
-        async for page in self._pages("ListTransactions", requests.transactions(**wanted)):
-            for each in page.transactions:
-                yield each
+        return self._rows("ListTransactions", requests.transactions(**wanted), "transactions")
 
     def watch(
         self,
@@ -145,11 +143,12 @@ class AsyncLedgerClient:
     def _attempts(self, timeout_s: float | None) -> Attempts:
         return Attempts(timeout_s or self._timeout_s)
 
-    async def _pages(self, method: str, request: Any) -> AsyncIterator[Any]:
+    async def _rows(self, method: str, request: Any, field: str) -> AsyncIterator[Any]:
         more = True
         while more:
             page = await self._run(flows.repeated(method, request, self._attempts(None)))
-            yield page
+            for row in getattr(page, field):
+                yield row
             request.page_token = page.next_page_token
             more = bool(page.next_page_token)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, TypeVar, Unpack
@@ -112,9 +111,7 @@ class LedgerClient:
 
     def list(self, **wanted: Unpack[Selection]) -> Iterator[ledger_pb2.Transaction]:
         """Yield payments, newest first unless `ascending`, asking for page after page as they are consumed."""
-        request = requests.transactions(**wanted)
-        for page in self._pages("ListTransactions", request):
-            yield from page.transactions
+        return self._rows("ListTransactions", requests.transactions(**wanted), "transactions")
 
     def watch(
         self,
@@ -170,13 +167,13 @@ class LedgerClient:
     def _attempts(self, timeout_s: float | None) -> Attempts:
         return Attempts(timeout_s or self._timeout_s)
 
-    def _pages(self, method: str, request: Any) -> Iterator[Any]:
-        for _ in itertools.count():
+    def _rows(self, method: str, request: Any, field: str) -> Iterator[Any]:
+        more = True
+        while more:
             page = self._run(flows.repeated(method, request, self._attempts(None)))
-            yield page
+            yield from getattr(page, field)
             request.page_token = page.next_page_token
-            if not page.next_page_token:
-                return
+            more = bool(page.next_page_token)
 
     def _run(self, flow: flows.Flow[ResultT]) -> ResultT:
         """Make the calls and pauses of a flow, and return what it ends with."""
