@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,8 +22,10 @@ _NONCE_BYTES: Final = 12
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 # One data key seals so many bodies: its nonces are counted, so none repeats, and one that leaks opens no more.
 _SEALED_MAX: Final = 1 << 20
-_OPENED_MAX: Final = 1_024
+_REMEMBERED_MAX: Final = 1_024
 _WRAPPING: Final = b"autopay ledger data key\0"
+
+_Value = TypeVar("_Value")
 
 
 class Unopenable(Exception):  # noqa: N818 - a state of the keys or the bytes, not a bug
@@ -90,6 +92,7 @@ class KeyRing:
         self._masters = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.first = next(iter(keys))
         self._opened: OrderedDict[bytes, AESGCM] = OrderedDict()
+        self._rewrapped: OrderedDict[bytes, bytes] = OrderedDict()
         self._renew()
 
     def seal(self, data: bytes, *, name: str) -> Sealed:
@@ -116,23 +119,25 @@ class KeyRing:
         data_key = self._opened.get(sealed.wrapped_key)
         if data_key is None:
             data_key = self._cipher(self._unwrap(sealed))
-            self._opened[sealed.wrapped_key] = data_key
-            if len(self._opened) > _OPENED_MAX:
-                self._opened.popitem(last=False)
+            _remember(self._opened, sealed.wrapped_key, data_key)
         try:
             return data_key.decrypt(sealed.nonce, sealed.ciphertext, name.encode())
         except (InvalidTag, ValueError):
             raise Unopenable(f"{name} was altered") from None
 
     def rewrap(self, sealed: Sealed) -> Sealed:
-        """Return the same bytes with their data key wrapped under the first master key.
+        """Return the same bytes with their data key wrapped under the first master key; who shared one still does.
 
         Raises:
             Unopenable: as `open`, but for the bytes themselves, which are not looked at.
         """
         if sealed.key_id == self.first:
             return sealed
-        return replace(sealed, wrapped_key=self._wrap(self._unwrap(sealed)), key_id=self.first)
+        fresh = self._rewrapped.get(sealed.wrapped_key)
+        if fresh is None:
+            fresh = self._wrap(self._unwrap(sealed))
+            _remember(self._rewrapped, sealed.wrapped_key, fresh)
+        return replace(sealed, wrapped_key=fresh, key_id=self.first)
 
     def _renew(self) -> None:
         """Make a data key; what the last one sealed keeps it beside it."""
@@ -156,3 +161,9 @@ class KeyRing:
             return master.decrypt(nonce, wrapped, _WRAPPING + sealed.key_id.encode())
         except (InvalidTag, ValueError):
             raise Unopenable(f"its data key was not wrapped under the key {sealed.key_id}") from None
+
+
+def _remember(known: OrderedDict[bytes, _Value], key: bytes, value: _Value) -> None:
+    known[key] = value
+    if len(known) > _REMEMBERED_MAX:
+        known.popitem(last=False)

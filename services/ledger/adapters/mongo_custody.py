@@ -13,7 +13,7 @@ from services.ledger.adapters.documents import DISPOSITIONS
 from services.ledger.adapters.encryption import SEALING, put_sealed, sealed_of
 from services.ledger.custody import Erased, Resealed, Unkeyed
 from services.ledger.model import Disposition, NotDurable
-from services.ledger.sealing import KeyRing, Sealed, Unopenable
+from services.ledger.sealing import KeyRing, Unopenable
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -79,8 +79,6 @@ def _operations(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[
     """Return the writes, each only where nobody was faster, and how many bodies can't be opened."""
     operations: list[UpdateOne] = []
     unopenable = 0
-    # Many deliveries share a data key, and go on sharing it.
-    rewrapped: dict[bytes, Sealed] = {}
     for document in documents:
         sealed = sealed_of(document)
         if sealed is None:
@@ -90,11 +88,10 @@ def _operations(documents: Sequence[Mapping[str, Any]], keys: KeyRing) -> tuple[
         if sealed.key_id == keys.first:
             continue
         try:
-            fresh = rewrapped.get(sealed.wrapped_key) or keys.rewrap(sealed)
+            fresh = keys.rewrap(sealed)
         except Unopenable:
             unopenable += 1
             continue
-        rewrapped[sealed.wrapped_key] = fresh
         as_read = {"_id": document["_id"], f"{SEALING}.wrapped_key": Binary(sealed.wrapped_key)}
         changes = {f"{SEALING}.key_id": fresh.key_id, f"{SEALING}.wrapped_key": Binary(fresh.wrapped_key)}
         operations.append(UpdateOne(as_read, {"$set": changes}))

@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import PyMongoError
 
 from services.ledger.adapters.documents import DISPOSITIONS
-from services.ledger.adapters.encryption import body_of
+from services.ledger.adapters.encryption import body_of, key_missing
 from services.ledger.adapters.event_documents import to_fact
 from services.ledger.adapters.mongo_reads import fault_of
 from services.ledger.dispositions import Resolution
@@ -51,9 +51,11 @@ class MongoQuarantine:
             document = await self._collection.find_one(
                 {"_id": delivery_key}, None if body else _WITHOUT_BODY, max_time_ms=self._budget_ms
             )
+            return None if document is None else self._kept(document)
         except PyMongoError as error:
             raise fault_of(error) from error
-        return None if document is None else self._kept(document)
+        except Unopenable as error:
+            raise key_missing(error) from error
 
     async def scan(self, scan: DeliveryScan) -> Sequence[KeptDelivery]:
         """Return the next rows of a walk along the index of what is looked at."""
@@ -69,6 +71,8 @@ class MongoQuarantine:
             return [self._kept(document) for document in await cursor.to_list(scan.rows_max)]
         except PyMongoError as error:
             raise fault_of(error) from error
+        except Unopenable as error:
+            raise key_missing(error) from error
 
     async def resolve(
         self, delivery_key: str, *, before: Disposition, after: Disposition, resolved: Resolved

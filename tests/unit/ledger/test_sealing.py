@@ -80,11 +80,13 @@ def test_rotation_needs_the_old_key_only_until_data_keys_are_wrapped_anew() -> N
     assert (after.key_id, after.ciphertext, after.nonce) == ("new", before.ciphertext, before.nonce)
     assert ring(new=NEW).open(after, name=NAME) == b"body"
     assert both.rewrap(after) is after
+    # What shares a data key goes on sharing it, so that opening many costs one unwrapping.
+    assert both.rewrap(before).wrapped_key == after.wrapped_key
 
 
 def test_opening_remembers_a_bounded_number_of_data_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading what many processes sealed costs an unwrapping each, never memory without an end."""
-    monkeypatch.setattr(sealing, "_OPENED_MAX", 3)
+    monkeypatch.setattr(sealing, "_REMEMBERED_MAX", 3)
     reader = ring(old=OLD)
     for _ in range(8):
         assert reader.open(ring(old=OLD).seal(b"body", name=NAME), name=NAME) == b"body"
