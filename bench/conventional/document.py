@@ -25,6 +25,13 @@ class Payment(BaseModel):
     description: Annotated[str | None, Field(max_length=500)] = None
 
 
+class Answer(BaseModel):
+    """What the sender is told."""
+
+    status: str
+    tx_id: str
+
+
 class Transaction(Document):
     """The stored payment, with the five indexes of the product's specification."""
 
