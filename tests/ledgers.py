@@ -20,6 +20,7 @@ from services.ledger.adapters import mongo
 from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
 from services.ledger.adapters.migrations import Migrator
+from services.ledger.adapters.mongo_analyses import MongoAnalyses
 from services.ledger.adapters.mongo_custody import MongoCustody
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
 from services.ledger.adapters.mongo_payments import MongoPayments
@@ -29,6 +30,8 @@ from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
 from services.ledger.adapters.retention import Retention
 from services.ledger.adapters.steps import steps
+from services.ledger.analysing import Analysing
+from services.ledger.analysis_policy import policy
 from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub, WatchLimits
 from services.ledger.correcting import Corrector
@@ -114,6 +117,7 @@ async def running_ledger(
     bind: str = "127.0.0.1:0",
     reflect: bool = False,
     keys: KeyRing | None = None,
+    analysis_policy: str = "off",
 ) -> AsyncIterator[RunningLedger]:
     """Run a ledger on a database while the context lasts; bodies are sealed under `keys`."""
     clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
@@ -127,6 +131,7 @@ async def running_ledger(
         MongoDeliveries(deliveries, keys),
         clock_ms=clock_ms,
         spans=SpanMaker(tracing.configure("ledger")),
+        selects=policy(analysis_policy),
     )
     feed = MongoChangeFeed(changes, silence_ms=300)
     hub = ChangeHub(feed, render, limits)
@@ -146,6 +151,9 @@ async def running_ledger(
             tokens,
             clock_ms=clock_ms,
             log=structlog.get_logger(),
+        ),
+        analysing=Analysing(
+            MongoAnalyses(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S)), log=structlog.get_logger()
         ),
         custodian=Custodian(MongoCustody(deliveries, keys), reader, auditor, clock_ms=clock_ms),
         auditor=auditor,

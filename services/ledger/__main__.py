@@ -21,6 +21,7 @@ from services.ledger.adapters.audit import COLLECTION as AUDIT
 from services.ledger.adapters.audit import MongoAudit
 from services.ledger.adapters.change_feed import MongoChangeFeed
 from services.ledger.adapters.migrations import Migrator
+from services.ledger.adapters.mongo_analyses import MongoAnalyses
 from services.ledger.adapters.mongo_custody import MongoCustody
 from services.ledger.adapters.mongo_deliveries import COLLECTION as DELIVERIES
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
@@ -32,6 +33,8 @@ from services.ledger.adapters.mongo_summaries import MongoSummaries
 from services.ledger.adapters.payment_messages import render
 from services.ledger.adapters.retention import Retention
 from services.ledger.adapters.steps import steps
+from services.ledger.analysing import Analysing
+from services.ledger.analysis_policy import policy
 from services.ledger.auditing import Auditor
 from services.ledger.change_hub import ChangeHub
 from services.ledger.correcting import Corrector
@@ -84,6 +87,9 @@ async def serve(settings: LedgerSettings) -> None:
         summarizer=Summarizer(MongoSummaries(payments, budget_s=settings.read_budget_s)),
         watching=Watching(feed, hub, render),
         quarantine=_quarantine(writes, settings, tokens, keys, log),
+        analysing=Analysing(
+            MongoAnalyses(mongo.durable(writes, PAYMENTS, wtimeout_s=settings.write_budget_s)), log=log
+        ),
         custodian=Custodian(raw, reader, auditor, clock_ms=_clock_ms),
         auditor=auditor,
     )
@@ -139,6 +145,7 @@ def _recorder(
         MongoDeliveries(mongo.durable(database, DELIVERIES, wtimeout_s=budget_s), keys),
         clock_ms=_clock_ms,
         spans=SpanMaker(traces),
+        selects=policy(settings.analysis_policy),
     )
 
 
@@ -154,7 +161,7 @@ def _quarantine(
     deliveries = mongo.durable(database, DELIVERIES, wtimeout_s=budget_s)
     return Quarantine(
         MongoQuarantine(deliveries, budget_s=budget_s, keys=keys),
-        Corrector(payments, Settler(payments)),
+        Corrector(payments, Settler(payments, policy(settings.analysis_policy))),
         tokens,
         clock_ms=_clock_ms,
         log=log,

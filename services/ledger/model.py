@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Final
 
+from services.ledger.analysis import AnalysisRecord
 from services.ledger.correction import Correction
 from services.ledger.tally import Tally
 
@@ -183,6 +184,7 @@ class Payment:
     updated_at_ms: int
     events: tuple[StoredEvent, ...]
     spilled: Tally | None = None
+    analysis: AnalysisRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

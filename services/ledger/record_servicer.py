@@ -11,7 +11,7 @@ import grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from mesh import callers
-from mesh.errors import Fault, Kind, invalid, not_implemented
+from mesh.errors import Fault, Kind, invalid
 from services.ledger.adapters.record_messages import refused_message, result_message, to_item, unrecorded_message
 from services.ledger.intake import Intake
 from services.ledger.model import Item
@@ -88,14 +88,6 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
             for place, result in zip(places, recorded, strict=True):
                 results[place] = result_message(result)
         return results
-
-    async def LeaseAnalyses(self, request: object, context: object) -> None:
-        """Refuse: not built yet."""
-        raise not_implemented("LeaseAnalyses")
-
-    async def CompleteAnalysis(self, request: object, context: object) -> None:
-        """Refuse: not built yet."""
-        raise not_implemented("CompleteAnalysis")
 
 
 def _check_count(count: int) -> None:

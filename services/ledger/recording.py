@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
+from services.ledger.analysis import queued
+from services.ledger.analysis_policy import Selects
 from services.ledger.batch_work import Group, Seen, Work, disposition_of, grouped, result_of, speaking_of
 from services.ledger.dispositions import GIVES_WAY
 from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
@@ -21,11 +24,21 @@ class Recorder:
     """Records batches of items into payments and deliveries."""
 
     def __init__(
-        self, payments: Payments, deliveries: Deliveries, *, clock_ms: Callable[[], int], spans: SpanMaker
+        self,
+        payments: Payments,
+        deliveries: Deliveries,
+        *,
+        clock_ms: Callable[[], int],
+        spans: SpanMaker,
+        selects: Selects | None = None,
     ) -> None:
-        """Record into the two stores; `clock_ms` is the ledger's own time."""
+        """Record into the two stores; `clock_ms` is the ledger's own time.
+
+        Payments that `selects` are queued for analysis, by the write that makes them so.
+        """
         self._payments = payments
-        self._settler = Settler(payments)
+        self._settler = Settler(payments, selects)
+        self._selects = selects
         self._deliveries = deliveries
         self._clock_ms = clock_ms
         self._spans = spans
@@ -86,6 +99,8 @@ class Recorder:
     def _encode_group(self, group: Group, now_ms: int) -> bytes:
         payment = group.fold(None, now_ms)
         assert payment is not None, "a group has at least one event"  # noqa: S101 - tells the type checker
+        if self._selects is not None and self._selects(payment):
+            payment = replace(payment, analysis=queued(now_ms))
         return self._payments.encode(payment)
 
     def _fail_guilty(self, group: Group, field: str, now_ms: int) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 
 from autopay.ledger.v1 import ledger_pb2
 
+from services.ledger.analysing import Analysing
+from services.ledger.analysis_servicer import AnalysisServicer
 from services.ledger.auditing import Auditor
 from services.ledger.custody import Custodian
 from services.ledger.custody_servicer import CustodyServicer
@@ -21,7 +23,7 @@ from services.ledger.watching import Watching
 SERVICE: Final = "autopay.ledger.v1.LedgerService"
 
 
-class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, CustodyServicer):
+class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, AnalysisServicer, CustodyServicer):
     """Every RPC of the ledger."""
 
     def __init__(
@@ -32,6 +34,7 @@ class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, CustodySe
         summarizer: Summarizer,
         watching: Watching[ledger_pb2.WatchTransactionsResponse],
         quarantine: Quarantine,
+        analysing: Analysing,
         custodian: Custodian,
         auditor: Auditor,
     ) -> None:
@@ -39,4 +42,5 @@ class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, CustodySe
         ReadServicer.__init__(self, reader, watching, summarizer, auditor)
         RecordServicer.__init__(self, intake)
         QuarantineServicer.__init__(self, quarantine, auditor)
+        AnalysisServicer.__init__(self, analysing)
         CustodyServicer.__init__(self, custodian)

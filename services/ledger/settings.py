@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mesh.settings import Address, MeshSettings
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
+from services.ledger.analysis_policy import policy
 from services.ledger.sealing import parse_keys
 
 
@@ -82,6 +83,12 @@ class LedgerSettings(MeshSettings):
         validation_alias="LEDGER_INFLIGHT_MAX",
         description="Batches being written at once.",
     )
+    analysis_policy: str = Field(
+        default="off",
+        validation_alias="LEDGER_ANALYSIS_POLICY",
+        description="Which payments are queued for analysis, once each: off, all, risky (level high or critical), or "
+        "sample:P, a share from 0 to 1.",
+    )
     page_token_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="LEDGER_PAGE_TOKEN_KEY",
@@ -108,6 +115,12 @@ class LedgerSettings(MeshSettings):
     @classmethod
     def _check_keys(cls, value: SecretStr) -> SecretStr:
         parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("analysis_policy")
+    @classmethod
+    def _check_policy(cls, value: str) -> str:
+        policy(value)
         return value
 
     @model_validator(mode="after")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from services.ledger.analysis import queued
+from services.ledger.analysis_policy import Selects
 from services.ledger.batch_work import Group
 from services.ledger.folding import NONE_SPILLED
 from services.ledger.model import Failure, Payment, StoredEvent, Unstorable
@@ -21,9 +24,10 @@ _DOCUMENT: Final = "document"
 class Settler:
     """Answers events of payments that exist."""
 
-    def __init__(self, payments: Payments) -> None:
-        """Read and write these payments."""
+    def __init__(self, payments: Payments, selects: Selects | None = None) -> None:
+        """Read and write these payments; those that `selects` are queued for analysis, once."""
         self._payments = payments
+        self._selects = selects
 
     async def settle(self, groups: Sequence[Group], now_ms: int) -> None:
         """Answer every event of these groups, and of those behind them, or fail its item.
@@ -91,6 +95,8 @@ class Settler:
         Raises:
             Unstorable: it can't.
         """
+        if self._selects is not None and after.analysis is None and self._selects(after):
+            after = replace(after, analysis=queued(after.updated_at_ms))
         change = change_of(before, after)
         try:
             self._payments.encode(change.after)

@@ -123,5 +123,6 @@ def _merged(stored: Payment, change: Change) -> Payment:
         source=stored.source,
         tx_id=stored.tx_id,
         recorded_at_ms=stored.recorded_at_ms,
+        analysis=stored.analysis or change.after.analysis,
         events=change.after.events if change.moved else (*stored.events, *change.added),
     )

@@ -56,7 +56,9 @@ async def deliver(
         events=[ledger_pb2.RecordEvent(event=event) for event in events],
         **fields,
     )
-    answer = await call(ledger.stub.Record, ledger_pb2.RecordRequest(items=[item]), timeout_s=TIMEOUT_S)
+    answer: ledger_pb2.RecordResponse = await call(
+        ledger.stub.Record, ledger_pb2.RecordRequest(items=[item]), timeout_s=TIMEOUT_S
+    )
     assert not answer.results[0].HasField("error"), answer
     return answer.results[0]
 
@@ -64,7 +66,8 @@ async def deliver(
 async def listed(ledger: RunningLedger, **fields: Any) -> Sequence[ledger_pb2.StoredDelivery]:
     """One page."""
     request = ledger_pb2.ListDeliveriesRequest(**fields)
-    return (await call(ledger.stub.ListDeliveries, request, timeout_s=TIMEOUT_S)).deliveries
+    response: ledger_pb2.ListDeliveriesResponse = await call(ledger.stub.ListDeliveries, request, timeout_s=TIMEOUT_S)
+    return response.deliveries
 
 
 async def resolve(
@@ -72,7 +75,8 @@ async def resolve(
 ) -> ledger_pb2.StoredDelivery:
     """Resolve the delivery of these bytes."""
     request = ledger_pb2.ResolveDeliveryRequest(id=key_of(body), resolution=resolution, author=author, note=note)
-    return (await call(ledger.stub.ResolveDelivery, request, timeout_s=TIMEOUT_S)).delivery
+    response: ledger_pb2.ResolveDeliveryResponse = await call(ledger.stub.ResolveDelivery, request, timeout_s=TIMEOUT_S)
+    return response.delivery
 
 
 async def lease(ledger: RunningLedger, **fields: Any) -> Sequence[ledger_pb2.StoredDelivery]:
@@ -80,13 +84,15 @@ async def lease(ledger: RunningLedger, **fields: Any) -> Sequence[ledger_pb2.Sto
     request = ledger_pb2.LeaseDeliveriesRequest(
         **{"worker": "tests", "deliveries_max": 10, "lease_ms": 5_000, **fields}
     )
-    return (await call(ledger.stub.LeaseDeliveries, request, timeout_s=TIMEOUT_S)).deliveries
+    response: ledger_pb2.LeaseDeliveriesResponse = await call(ledger.stub.LeaseDeliveries, request, timeout_s=TIMEOUT_S)
+    return response.deliveries
 
 
 async def full(ledger: RunningLedger, tx_id: str) -> ledger_pb2.Transaction:
     """A payment in full."""
     request = ledger_pb2.GetTransactionRequest(source="autopay", tx_id=tx_id, view=ledger_pb2.TRANSACTION_VIEW_FULL)
-    return (await call(ledger.stub.GetTransaction, request, timeout_s=TIMEOUT_S)).transaction
+    response: ledger_pb2.GetTransactionResponse = await call(ledger.stub.GetTransaction, request, timeout_s=TIMEOUT_S)
+    return response.transaction
 
 
 async def test_an_accepted_conflict_is_a_correction_by_its_author(mongo_url: str) -> None:

@@ -14,6 +14,7 @@ from bson import Binary, CodecOptions, DatetimeMS, Int64
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
+from services.ledger.adapters.analysis_documents import of_queued, to_analysis
 from services.ledger.adapters.event_documents import integer, of_event, of_tally, to_events, to_tally
 from services.ledger.model import Delivery, Disposition, Flag, Item, Payment, Status, Totals, Unstorable
 
@@ -101,6 +102,8 @@ def of_payment(payment: Payment) -> dict[str, Any]:
     }
     if payment.spilled is not None:
         document["spilled"] = of_tally(payment.spilled)
+    if payment.analysis is not None:
+        document["analysis"] = of_queued(payment.analysis)
     return document
 
 
@@ -157,4 +160,5 @@ def to_payment(document: Mapping[str, Any]) -> Payment:
         updated_at_ms=int(document["updated_at"]),
         events=to_events(document["tx_id"], document.get("events", ())),
         spilled=to_tally(document["spilled"]) if "spilled" in document else None,
+        analysis=to_analysis(document["analysis"]) if "analysis" in document else None,
     )

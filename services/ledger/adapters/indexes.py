@@ -26,6 +26,19 @@ def wanted() -> Mapping[str, Sequence[IndexModel]]:
         IndexModel([(field, ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)], name=field.replace(".", "_"))
         for field in _SELECTORS
     ]
+    # What was never queued, which may be everything, has no entry in either.
+    transactions += [
+        IndexModel(
+            [("analysis.due", ASCENDING)],
+            name="analysis_due",
+            partialFilterExpression={"analysis.due": {"$exists": True}},
+        ),
+        IndexModel(
+            [("analysis.state", ASCENDING), ("recorded_at", ASCENDING), ("_id", ASCENDING)],
+            name="analysis_state",
+            partialFilterExpression={"analysis.state": {"$exists": True}},
+        ),
+    ]
     deliveries = [
         # Everything that came for a payment, repeats with other bytes included: what is erased with it.
         IndexModel([("transactions", ASCENDING)], name="payments"),

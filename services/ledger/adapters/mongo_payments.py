@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from services.ledger.adapters.analysis_documents import of_queued
 from services.ledger.adapters.documents import SCHEMA, encode, of_payment, state_of, to_payment
 from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
@@ -121,6 +122,9 @@ def _operation(change: Change) -> UpdateOne:
     update: dict[str, Any] = {"$set": state}
     if after.spilled is not None and after.spilled is not before.spilled:
         state["spilled"] = of_tally(after.spilled)
+    if before.analysis is None and after.analysis is not None:
+        # Later on the queue alone writes it, beside the version.
+        state["analysis"] = of_queued(after.analysis)
     if change.moved:
         state["events"] = [of_event(stored) for stored in after.events]
     else:

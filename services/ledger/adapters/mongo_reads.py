@@ -54,6 +54,7 @@ _WITHOUT_EVENTS: Final = (
     "risk",
     "recorded_at",
     "updated_at",
+    "analysis.state",
 )
 _BASIC: Final = {**dict.fromkeys(_WITHOUT_EVENTS, 1), "event_count": _COUNT}
 

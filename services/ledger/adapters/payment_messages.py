@@ -9,6 +9,7 @@ from typing import Any, Final
 from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
+from services.ledger.analysis import Analysis, AnalysisState
 from services.ledger.correction import Correction
 from services.ledger.model import Event
 from services.ledger.read_ports import Found, PaymentChange, risk_level_of
@@ -83,10 +84,14 @@ def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:
         recorded_at_ms=payment.recorded_at_ms,
         updated_at_ms=payment.updated_at_ms,
         event_count=found.event_count,
-        analysis_state=ledger_pb2.ANALYSIS_STATE_NONE,
+        analysis_state=_number(payment.analysis.state if payment.analysis is not None else AnalysisState.NONE),
     )
     if full:
         message.description = payment.description
+        if payment.analysis is not None:
+            message.analysis_error = payment.analysis.error
+            if payment.analysis.result is not None:
+                message.analysis.CopyFrom(_analysis_message(payment.analysis.result))
         for stored in sorted(payment.events, key=lambda each: each.event.order):
             message.events.add(
                 event=event_message(stored.event),
@@ -96,6 +101,17 @@ def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:
                 correction=_correction_message(stored.event.correction),
             )
     return message
+
+
+def _analysis_message(analysis: Analysis) -> ledger_pb2.Analysis:
+    return ledger_pb2.Analysis(
+        summary=analysis.summary,
+        category=analysis.category,
+        anomaly_assessment=analysis.anomaly_assessment,
+        recommended_action=analysis.recommended_action,
+        confidence=analysis.confidence,
+        model_version=analysis.model_version,
+    )
 
 
 def _correction_message(correction: Correction | None) -> ledger_pb2.Correction | None:

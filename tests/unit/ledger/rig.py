@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mesh.tracing import Tracing
+from services.ledger.analysis_policy import Selects
 from services.ledger.model import Failure, Item, ItemResult, Outcome
 from services.ledger.recording import Recorder
 from services.ledger.spans import SpanMaker
@@ -16,13 +17,17 @@ from tests.fakes.payments import MemoryPayments
 class Rig:
     """The recorder and the two stores it writes to."""
 
-    def __init__(self, payments: MemoryPayments | None = None) -> None:
-        """Begin empty, at NOW_MS."""
+    def __init__(self, payments: MemoryPayments | None = None, *, selects: Selects | None = None) -> None:
+        """Begin empty, at NOW_MS; payments that `selects` are queued for analysis."""
         self.payments = payments or MemoryPayments()
         self.deliveries = MemoryDeliveries()
         self.now_ms = NOW_MS
         self.recorder = Recorder(
-            self.payments, self.deliveries, clock_ms=lambda: self.now_ms, spans=SpanMaker(Tracing(None, ratio=0))
+            self.payments,
+            self.deliveries,
+            clock_ms=lambda: self.now_ms,
+            spans=SpanMaker(Tracing(None, ratio=0)),
+            selects=selects,
         )
 
     async def record(self, *items: Item) -> Sequence[ItemResult]:

@@ -205,7 +205,7 @@ class RecordStreamResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[RecordResult, _Mapping]]] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("source", "tx_id", "version", "status", "amount", "sender_account", "receiver_account", "totals", "flags", "aliases", "risk", "recorded_at_ms", "updated_at_ms", "event_count", "events", "description", "analysis_state")
+    __slots__ = ("source", "tx_id", "version", "status", "amount", "sender_account", "receiver_account", "totals", "flags", "aliases", "risk", "recorded_at_ms", "updated_at_ms", "event_count", "events", "description", "analysis_state", "analysis", "analysis_error")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TX_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +223,8 @@ class Transaction(_message.Message):
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ANALYSIS_STATE_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_FIELD_NUMBER: _ClassVar[int]
+    ANALYSIS_ERROR_FIELD_NUMBER: _ClassVar[int]
     source: str
     tx_id: str
     version: int
@@ -240,7 +242,9 @@ class Transaction(_message.Message):
     events: _containers.RepeatedCompositeFieldContainer[RecordedEvent]
     description: str
     analysis_state: AnalysisState
-    def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[_Union[_payment_pb2.PaymentStatus, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., sender_account: _Optional[str] = ..., receiver_account: _Optional[str] = ..., totals: _Optional[_Union[_payment_pb2.Totals, _Mapping]] = ..., flags: _Optional[_Iterable[_Union[_payment_pb2.PaymentFlag, str]]] = ..., aliases: _Optional[_Iterable[str]] = ..., risk: _Optional[_Union[_risk_pb2.Risk, _Mapping]] = ..., recorded_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., events: _Optional[_Iterable[_Union[RecordedEvent, _Mapping]]] = ..., description: _Optional[str] = ..., analysis_state: _Optional[_Union[AnalysisState, str]] = ...) -> None: ...
+    analysis: Analysis
+    analysis_error: str
+    def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ..., version: _Optional[int] = ..., status: _Optional[_Union[_payment_pb2.PaymentStatus, str]] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., sender_account: _Optional[str] = ..., receiver_account: _Optional[str] = ..., totals: _Optional[_Union[_payment_pb2.Totals, _Mapping]] = ..., flags: _Optional[_Iterable[_Union[_payment_pb2.PaymentFlag, str]]] = ..., aliases: _Optional[_Iterable[str]] = ..., risk: _Optional[_Union[_risk_pb2.Risk, _Mapping]] = ..., recorded_at_ms: _Optional[int] = ..., updated_at_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., events: _Optional[_Iterable[_Union[RecordedEvent, _Mapping]]] = ..., description: _Optional[str] = ..., analysis_state: _Optional[_Union[AnalysisState, str]] = ..., analysis: _Optional[_Union[Analysis, _Mapping]] = ..., analysis_error: _Optional[str] = ...) -> None: ...
 
 class RecordedEvent(_message.Message):
     __slots__ = ("event", "outcome", "delivery", "recorded_at_ms", "correction")

@@ -169,16 +169,16 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LeaseAnalyses(self, request, context):
-        """LeaseAnalyses hands out payments queued for analysis, each to one worker at a time.
-        Not built yet: answers UNIMPLEMENTED.
+        """LeaseAnalyses hands out payments that the policy queued for analysis, each to one worker at a time, timed by the
+        server's clock. Nothing of the queue changes a payment's version, nor is it watched.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteAnalysis(self, request, context):
-        """CompleteAnalysis stores a leased analysis or its failure; idempotent; a lost lease is refused with ABORTED.
-        Not built yet: answers UNIMPLEMENTED.
+        """CompleteAnalysis stores a leased analysis or its failure; idempotent; a lost lease is refused with ABORTED. A lease
+        whose time ran out is lost once another worker has the task, or the task is parked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
