@@ -18,7 +18,7 @@ _ERRORS_KEPT_MAX: Final = 1_000
 
 
 class Recording(Protocol):
-    """Records items and answers in their order; AsyncLedgerClient.record_many is one."""
+    """Records items and answers in their order; AsyncLedgerClient's record_stream and record_many do."""
 
     def __call__(self, items: Iterable[ledger_pb2.RecordItem]) -> AsyncIterator[ledger_pb2.RecordResult]:
         """Yield a result for each item."""

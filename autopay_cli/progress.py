@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
+from autopay_cli.screen import plain
+
 
 class Progress:
     """How much of something is done."""
@@ -34,4 +36,4 @@ class Progress:
 
     def say(self, sentence: str) -> None:
         """Print a line on standard error, above the bar where there is one."""
-        self._bar.console.print(sentence, soft_wrap=True)
+        self._bar.console.print(plain(sentence), soft_wrap=True)

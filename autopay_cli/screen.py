@@ -16,3 +16,11 @@ def console() -> Console:
 
     found = Console(markup=False, highlight=False)
     return found if found.is_terminal else Console(markup=False, highlight=False, width=_PIPE_COLUMNS)
+
+
+def plain(text: str) -> str:
+    """Return text from outside without what a terminal would obey: escape sequences, control and direction marks."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in text
+    )

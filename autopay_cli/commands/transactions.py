@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from autopay_cli import payment_words, screen
-from autopay_cli.commands import tx_export, tx_import, tx_watch
+from autopay_cli.commands import tx_export, tx_import, tx_quarantine, tx_watch
 from autopay_cli.ledger_access import Ledger, LedgerAccess
 from autopay_cli.options import AsJson, DataDirectory
 from autopay_cli.selecting import Account, Currency, Risk, Since, Source, Status, Until, selection
@@ -28,6 +28,7 @@ def commands() -> typer.Typer:
     group.command("watch")(tx_watch.watch)
     group.command("import")(tx_import.import_file)
     group.command("export")(tx_export.export)
+    group.add_typer(tx_quarantine.commands(), name="quarantine")
     return group
 
 
@@ -114,11 +115,11 @@ def _show_one(payment: ledger_pb2.Transaction) -> None:
     facts.add_row("accounts", f"{payment.sender_account or '–'} → {payment.receiver_account or '–'}")
     facts.add_row("risk", payment_words.risk(payment))
     for reason in payment.risk.reasons:
-        facts.add_row("", f"{reason.code}: {reason.sentence}")
+        facts.add_row("", screen.plain(f"{reason.code}: {reason.sentence}"))
     facts.add_row("recorded", payment_words.time(payment.recorded_at_ms))
     facts.add_row("events", str(payment.event_count))
     if payment.description:
-        facts.add_row("description", payment.description)
+        facts.add_row("description", screen.plain(payment.description))
     console = screen.console()
     console.print(facts)
     if payment.events:
@@ -135,7 +136,7 @@ def _events(payment: ledger_pb2.Transaction) -> object:
     for each in payment.events:
         table.add_row(
             payment_words.time(each.recorded_at_ms),
-            each.event.event_id,
+            screen.plain(each.event.event_id),
             KIND.word(each.event.kind),
             payment_words.amount(each.event.amount),
             OUTCOME.word(each.outcome),

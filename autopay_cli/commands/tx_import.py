@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
@@ -35,7 +34,6 @@ def import_file(
     source: Annotated[str, typer.Option(help="The source of rows that name none.", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check every row; record none.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, wherever an earlier run stopped.")] = False,
-    concurrency: Annotated[int, typer.Option(help="Batches of 256 on their way at once.", min=1, max=16)] = 4,
     ledger: Ledger = "",
     as_json: AsJson = False,
     data_dir: DataDirectory = Path(".autopay"),
@@ -57,16 +55,16 @@ def import_file(
             importing.check()
         else:
             with keeper.keeping(importing.tally), access.explaining():
-                asyncio.run(_record(importing, access, keeper, concurrency, lambda: progress.reach(content.read)))
+                asyncio.run(_record(importing, access, keeper, lambda: progress.reach(content.read)))
         shown.end()
     _report(importing.tally, keeper, as_json=as_json)
     if importing.tally.failed or keeper.failed:
         raise typer.Exit(1)
 
 
-async def _record(importing: Importing, access: LedgerAccess, keeper: Keeper, concurrency: int, note: Any) -> None:
+async def _record(importing: Importing, access: LedgerAccess, keeper: Keeper, note: Callable[[], None]) -> None:
     async with access.async_client(timeout_s=_BATCH_S_MAX) as client:
-        async for tally in importing.into(partial(client.record_many, concurrency=concurrency)):
+        async for tally in importing.into(client.record_stream):
             keeper.note(tally)
             note()
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from autopay.ledger.v1 import ledger_pb2
 from autopay_client.errors import LedgerError
-from autopay_client.following import ENDED, Place
+from autopay_client.following import Patience, Place, ended
 from autopay_client.retrying import Backoff
 
 
@@ -20,7 +20,8 @@ def place(token: str = "", *, patience_s: float = 60.0, now: list[float] | None 
     """A watcher's place, on a clock that stands unless told."""
     clock = now or [0.0]
     request = ledger_pb2.WatchTransactionsRequest(resume_token=token)
-    return Place(request, patience_s=patience_s, clock=lambda: clock[0], backoff=Backoff(lambda _low, high: high))
+    backoff = Backoff(lambda _low, high: high)
+    return Place(request, Patience(patience_s, clock=lambda: clock[0], backoff=backoff))
 
 
 def error(code: str, reason: str = "", retry_after_s: float | None = None) -> LedgerError:
@@ -54,7 +55,7 @@ def test_a_stream_that_broke_is_resumed_behind_the_last_whole_message() -> None:
     assert [*begun, at.begun] == [False, True]
     at.received(message("t2", "A", "B"))
     assert at.next_change() is not None
-    at.failed(error("UNAVAILABLE"))
+    at.patience.pause_s(error("UNAVAILABLE"))
     assert at.request.resume_token == "t2"
     assert taken(at) == [("B", "t2")]
 
@@ -63,11 +64,11 @@ def test_a_stream_that_broke_is_resumed_behind_the_last_whole_message() -> None:
 def test_a_break_is_followed_by_another_attempt(code: str) -> None:
     """A drain, a proxy, a crash, a reader that was too slow: none of them loses a change."""
     at = place()
-    assert [at.failed(error(code)) for _ in range(3)] == [0.05, 0.1, 0.2]
+    assert [at.patience.pause_s(error(code)) for _ in range(3)] == [0.05, 0.1, 0.2]
     at.received(message("t1"))
-    assert at.failed(error(code)) == 0.05
-    assert at.failed(ENDED) == 0.1
-    assert at.failed(error("RESOURCE_EXHAUSTED", retry_after_s=3.0)) == 3.2
+    assert at.patience.pause_s(error(code)) == 0.05
+    assert at.patience.pause_s(ended()) == 0.1
+    assert at.patience.pause_s(error("RESOURCE_EXHAUSTED", retry_after_s=3.0)) == 3.2
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_break_is_followed_by_another_attempt(code: str) -> None:
 def test_what_another_attempt_can_not_change_is_raised(code: str, reason: str) -> None:
     """History that is gone has to be read another way, and a bug is a bug."""
     with pytest.raises(LedgerError):
-        place("t0").failed(error(code, reason))
+        place("t0").patience.pause_s(error(code, reason))
 
 
 def test_patience_ends() -> None:
@@ -92,11 +93,11 @@ def test_patience_ends() -> None:
     at = place("t0", patience_s=10.0, now=now)
     # Silence before the first failure doesn't count: a consumer may take its time.
     now[0] = 1_000.0
-    at.failed(error("UNAVAILABLE"))
+    at.patience.pause_s(error("UNAVAILABLE"))
     now[0] += 10.0
-    at.failed(error("UNAVAILABLE"))
+    at.patience.pause_s(error("UNAVAILABLE"))
     now[0] += 0.1
     with pytest.raises(LedgerError):
-        at.failed(error("UNAVAILABLE"))
+        at.patience.pause_s(error("UNAVAILABLE"))
     at.received(message("t1"))
-    at.failed(error("UNAVAILABLE"))
+    at.patience.pause_s(error("UNAVAILABLE"))

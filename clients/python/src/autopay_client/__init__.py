@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from autopay_client import words
-from autopay_client.asynchronous import AsyncLedgerClient, AsyncWatch
-from autopay_client.blocking import LedgerClient, Watch
+from autopay_client.asynchronous import AsyncLedgerClient
+from autopay_client.asynchronous_watch import AsyncWatch
+from autopay_client.blocking import LedgerClient
+from autopay_client.blocking_watch import Watch
 from autopay_client.channel import Tls
 from autopay_client.errors import FieldViolation, LedgerError
 from autopay_client.money import decimal_of, money

@@ -13,9 +13,11 @@ from autopay.type.v1 import payment_pb2, risk_pb2
 from google.protobuf.message import Message
 
 from autopay_client import flows, requests
+from autopay_client.asynchronous_watch import AsyncWatch
 from autopay_client.channel import Channels, Tls
 from autopay_client.errors import LedgerError, from_rpc_error
-from autopay_client.following import ENDED, STREAM_S_MAX, Place
+from autopay_client.following import Patience, Place
+from autopay_client.loading import load
 from autopay_client.requests import Filter, Selection
 from autopay_client.retrying import Attempts
 from autopay_client.stating import Instant, item
@@ -76,6 +78,16 @@ class AsyncLedgerClient:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
+    def record_stream(
+        self, items: Iterable[ledger_pb2.RecordItem], *, patience_s: float = 60.0
+    ) -> AsyncIterator[ledger_pb2.RecordResult]:
+        """Record items over one stream, and yield their results in order: for bulk loads.
+
+        A stream that breaks is opened again for up to `patience_s`, and batches without an answer are sent again, as
+        are single items that may succeed; a result's error is final.
+        """
+        return load(self._channels, flows.batches(items), Patience(patience_s), self._finish)
+
     async def get(
         self,
         source: str,
@@ -115,7 +127,7 @@ class AsyncLedgerClient:
     ) -> AsyncWatch:
         """Return an iterator over changes, from a token or from now on, that connects again by itself."""
         request = requests.watch(resume_token, heartbeat_s, **wanted)
-        return AsyncWatch(self._channels, Place(request, patience_s=patience_s))
+        return AsyncWatch(self._channels, Place(request, Patience(patience_s)))
 
     async def summarize(
         self,
@@ -134,11 +146,58 @@ class AsyncLedgerClient:
         )
         return answer
 
+    def deliveries(
+        self,
+        disposition: str | int = "",
+        *,
+        source: str = "",
+        since: Instant | None = None,
+        with_body: bool = False,
+        page_size: int = 0,
+    ) -> AsyncIterator[ledger_pb2.StoredDelivery]:
+        """Yield deliveries that somebody has to look at, newest first.
+
+        Args:
+            disposition: "conflict", "unprocessable", "waiting", "ignored" or "dismissed"; "" for the first three.
+            source: only this source.
+            since: received at or after.
+            with_body: with their exact bytes and headers; audited.
+            page_size: how many a call returns, 0 for the most.
+        """
+        request = requests.deliveries(disposition, source, since, page_size=page_size, with_body=with_body)
+        return self._rows("ListDeliveries", request, "deliveries")
+
+    async def delivery(
+        self, delivery: str, *, with_body: bool = False, timeout_s: float | None = None
+    ) -> ledger_pb2.StoredDelivery:
+        """Return one delivery by its id; NOT_FOUND where there is none. Its bytes are audited."""
+        request = ledger_pb2.ListDeliveriesRequest(id=delivery, with_body=with_body)
+        answer: ledger_pb2.ListDeliveriesResponse = await self._run(
+            flows.repeated("ListDeliveries", request, self._attempts(timeout_s))
+        )
+        return answer.deliveries[0]
+
+    async def resolve(
+        self, delivery: str, resolution: str | int, *, author: str, note: str, timeout_s: float | None = None
+    ) -> ledger_pb2.StoredDelivery:
+        """End a delivery's quarantine: "accept" its facts as a correction, "dismiss" it, or "redrive" it.
+
+        The same decision again changes nothing, so it is repeated like a read. NOT_RESOLVABLE where it can't end so.
+        """
+        request = requests.resolve(delivery, resolution, author=author, note=note)
+        answer: ledger_pb2.ResolveDeliveryResponse = await self._run(
+            flows.repeated("ResolveDelivery", request, self._attempts(timeout_s))
+        )
+        return answer.delivery
+
     async def call(self, method: str, request: Message, *, repeat: bool = False, timeout_s: float | None = None) -> Any:
         """Make any unary call of LedgerService; `repeat` it where it is known to do no harm."""
         if repeat:
             return await self._run(flows.repeated(method, request, self._attempts(timeout_s)))
         return await self._run(flows.once(method, request, timeout_s or self._timeout_s))
+
+    async def _finish(self, batch: flows.Items) -> Sequence[ledger_pb2.RecordResult]:
+        return await self._run(flows.record(batch, self._attempts(None)))
 
     def _attempts(self, timeout_s: float | None) -> Attempts:
         return Attempts(timeout_s or self._timeout_s)
@@ -171,62 +230,3 @@ class AsyncLedgerClient:
             except grpc.aio.AioRpcError as failure:
                 error = from_rpc_error(failure)
                 self._channels.renew()
-
-
-class AsyncWatch:
-    """Changes as they happen; iterate, and keep `resume_token` to go on from here another day."""
-
-    def __init__(self, channels: Channels, place: Place) -> None:
-        self._channels = channels
-        self._place = place
-        self._stream: Any = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def resume_token(self) -> str:
-        """Resumes behind the last change returned (before it, within a group of changes written at once)."""
-        return self._place.resume_token
-
-    def close(self) -> None:
-        """End the stream; don't iterate afterwards."""
-        if self._stream is not None:
-            self._stream.cancel()
-            self._stream = None
-
-    async def ready(self) -> Self:
-        """Wait until the stream has begun: every change from here on will be seen."""
-        while not self._place.begun:
-            await self._receive()
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> ledger_pb2.TransactionChange:
-        while True:
-            change = self._place.next_change()
-            if change is not None:
-                return change
-            await self._receive()
-
-    async def _receive(self) -> None:
-        """Take the next message; connect first where there is no stream, pause where it broke."""
-        error = ENDED
-        try:
-            if self._stream is None:
-                self._stream = self._channels.stub.WatchTransactions(self._place.request, timeout=STREAM_S_MAX)
-            message = await self._stream.read()
-        except grpc.aio.AioRpcError as failure:
-            message, error = grpc.aio.EOF, from_rpc_error(failure)
-        if message is not grpc.aio.EOF:
-            self._place.received(message)
-            return
-        self._stream = None
-        pause_s = self._place.failed(error)
-        self._channels.renew()
-        await asyncio.sleep(pause_s)

@@ -12,9 +12,10 @@ from autopay.type.v1 import payment_pb2, risk_pb2
 from google.protobuf.message import Message
 
 from autopay_client import flows, requests
+from autopay_client.blocking_watch import Watch
 from autopay_client.channel import Channels, Tls
 from autopay_client.errors import LedgerError, from_rpc_error
-from autopay_client.following import ENDED, STREAM_S_MAX, Place
+from autopay_client.following import Patience, Place
 from autopay_client.requests import Filter, Selection
 from autopay_client.retrying import Attempts
 from autopay_client.stating import Instant, item
@@ -130,7 +131,7 @@ class LedgerClient:
             **wanted: only changes of such payments.
         """
         request = requests.watch(resume_token, heartbeat_s, **wanted)
-        return Watch(self._channels, Place(request, patience_s=patience_s))
+        return Watch(self._channels, Place(request, Patience(patience_s)))
 
     def summarize(
         self,
@@ -157,6 +158,50 @@ class LedgerClient:
             flows.repeated("SummarizeTransactions", request, self._attempts(timeout_s))
         )
         return answer
+
+    def deliveries(
+        self,
+        disposition: str | int = "",
+        *,
+        source: str = "",
+        since: Instant | None = None,
+        with_body: bool = False,
+        page_size: int = 0,
+    ) -> Iterator[ledger_pb2.StoredDelivery]:
+        """Yield deliveries that somebody has to look at, newest first.
+
+        Args:
+            disposition: "conflict", "unprocessable", "waiting", "ignored" or "dismissed"; "" for the first three.
+            source: only this source.
+            since: received at or after.
+            with_body: with their exact bytes and headers; audited.
+            page_size: how many a call returns, 0 for the most.
+        """
+        request = requests.deliveries(disposition, source, since, page_size=page_size, with_body=with_body)
+        return self._rows("ListDeliveries", request, "deliveries")
+
+    def delivery(
+        self, delivery: str, *, with_body: bool = False, timeout_s: float | None = None
+    ) -> ledger_pb2.StoredDelivery:
+        """Return one delivery by its id; NOT_FOUND where there is none. Its bytes are audited."""
+        request = ledger_pb2.ListDeliveriesRequest(id=delivery, with_body=with_body)
+        answer: ledger_pb2.ListDeliveriesResponse = self._run(
+            flows.repeated("ListDeliveries", request, self._attempts(timeout_s))
+        )
+        return answer.deliveries[0]
+
+    def resolve(
+        self, delivery: str, resolution: str | int, *, author: str, note: str, timeout_s: float | None = None
+    ) -> ledger_pb2.StoredDelivery:
+        """End a delivery's quarantine: "accept" its facts as a correction, "dismiss" it, or "redrive" it.
+
+        The same decision again changes nothing, so it is repeated like a read. NOT_RESOLVABLE where it can't end so.
+        """
+        request = requests.resolve(delivery, resolution, author=author, note=note)
+        answer: ledger_pb2.ResolveDeliveryResponse = self._run(
+            flows.repeated("ResolveDelivery", request, self._attempts(timeout_s))
+        )
+        return answer.delivery
 
     def call(self, method: str, request: Message, *, repeat: bool = False, timeout_s: float | None = None) -> Any:
         """Make any unary call of LedgerService; `repeat` it where it is known to do no harm."""
@@ -194,68 +239,3 @@ class LedgerClient:
             except grpc.RpcError as failure:
                 error = from_rpc_error(failure)
                 self._channels.renew()
-
-
-class Watch:
-    """Changes as they happen; iterate, and keep `resume_token` to go on from here another day."""
-
-    def __init__(self, channels: Channels, place: Place) -> None:
-        self._channels = channels
-        self._place = place
-        self._stream: Any = None
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def resume_token(self) -> str:
-        """Resumes behind the last change returned (before it, within a group of changes written at once)."""
-        return self._place.resume_token
-
-    def close(self) -> None:
-        """End the iteration, from any thread."""
-        self._closed = True
-        if self._stream is not None:
-            self._stream.cancel()
-
-    def ready(self) -> Self:
-        """Wait until the stream has begun: every change from here on will be seen."""
-        while not self._place.begun and not self._closed:
-            self._receive()
-        return self
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> ledger_pb2.TransactionChange:
-        while not self._closed:
-            change = self._place.next_change()
-            if change is not None:
-                return change
-            self._receive()
-        raise StopIteration
-
-    def _receive(self) -> None:
-        """Take the next message; connect first where there is no stream, pause where it broke."""
-        try:
-            if self._stream is None:
-                self._stream = self._channels.stub.WatchTransactions(self._place.request, timeout=STREAM_S_MAX)
-            if self._closed:
-                # Meanwhile, from another thread that found no stream to end.
-                self._stream.cancel()
-                return
-            message = next(self._stream, None)
-            error = ENDED
-        except grpc.RpcError as failure:
-            message, error = None, from_rpc_error(failure)
-        if message is not None:
-            self._place.received(message)
-        elif not self._closed:
-            self._stream = None
-            pause_s = self._place.failed(error)
-            self._channels.renew()
-            time.sleep(pause_s)

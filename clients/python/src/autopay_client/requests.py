@@ -20,6 +20,8 @@ from autopay_client.words import (
 )
 
 _PAGE_ROWS: Final = 500
+_DELIVERIES_MAX: Final = 200
+_BODIES_MAX: Final = 20
 
 
 class Filter(TypedDict, total=False):
@@ -104,14 +106,15 @@ def summary(
 
 
 def deliveries(
-    *, disposition: str | int, source: str, since: Instant | None, page_size: int
+    disposition: str | int, source: str, since: Instant | None, *, page_size: int, with_body: bool
 ) -> ledger_pb2.ListDeliveriesRequest:
     """Return a request for the first page of deliveries."""
     return ledger_pb2.ListDeliveriesRequest(
         disposition=DISPOSITION.number(disposition),  # type: ignore[arg-type]  # an enum's number
         source=source,
         received_since_ms=milliseconds(since),
-        page_size=page_size,
+        page_size=page_size or (_BODIES_MAX if with_body else _DELIVERIES_MAX),
+        with_body=with_body,
     )
 
 
