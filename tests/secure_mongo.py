@@ -68,6 +68,8 @@ def running_secure_mongo(directory: Path) -> Iterator[SecureMongo]:
     command += ["--auth", "--keyFile", str(key_file), "--tlsMode", "requireTLS", "--tlsCAFile", str(authority)]
     command += ["--tlsCertificateKeyFile", str(certificate), "--tlsAllowConnectionsWithoutCertificates"]
     command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    # What has expired is looked for every second, not every minute.
+    command += ["--setParameter", "ttlMonitorSleepSecs=1"]
     mongod = Child("mongod", command, log=directory / "mongod.log")
     mongod.start()
     running = SecureMongo(port=port, authority=authority)
