@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -34,6 +35,9 @@ def import_file(
     source: Annotated[str, typer.Option(help="The source of rows that name none.", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check every row; record none.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, wherever an earlier run stopped.")] = False,
+    patience: Annotated[
+        float, typer.Option(help="Seconds to wait for a ledger that is away before stopping.", min=0)
+    ] = 60,
     ledger: Ledger = "",
     as_json: AsJson = False,
     data_dir: DataDirectory = Path(".autopay"),
@@ -55,16 +59,18 @@ def import_file(
             importing.check()
         else:
             with keeper.keeping(importing.tally), access.explaining():
-                asyncio.run(_record(importing, access, keeper, lambda: progress.reach(content.read)))
+                asyncio.run(_record(importing, access, keeper, patience, lambda: progress.reach(content.read)))
         shown.end()
     _report(importing.tally, keeper, as_json=as_json)
     if importing.tally.failed or keeper.failed:
         raise typer.Exit(1)
 
 
-async def _record(importing: Importing, access: LedgerAccess, keeper: Keeper, note: Callable[[], None]) -> None:
+async def _record(
+    importing: Importing, access: LedgerAccess, keeper: Keeper, patience_s: float, note: Callable[[], None]
+) -> None:
     async with access.async_client(timeout_s=_BATCH_S_MAX) as client:
-        async for tally in importing.into(client.record_stream):
+        async for tally in importing.into(partial(client.record_stream, patience_s=patience_s)):
             keeper.note(tally)
             note()
 
