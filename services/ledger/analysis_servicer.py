@@ -13,6 +13,7 @@ from services.ledger import read_requests as rules
 from services.ledger.adapters.payment_messages import transaction_message
 from services.ledger.analysing import Analysing
 from services.ledger.analysis import Analysis
+from services.ledger.auditing import Action, Auditor
 
 _TASKS_MAX: Final = 50
 _LEASE_MS_MIN: Final = 5_000
@@ -30,9 +31,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AnalysisServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """The RPCs of the queue."""
 
-    def __init__(self, analysing: Analysing) -> None:
-        """Lease and complete through `analysing`."""
+    def __init__(self, analysing: Analysing, auditor: Auditor) -> None:
+        """Lease and complete through `analysing`; `auditor` notes what is handed out in full."""
         self._analysing = analysing
+        self._auditor = auditor
 
     async def LeaseAnalyses(
         self, request: ledger_pb2.LeaseAnalysesRequest, context: Context
@@ -49,6 +51,10 @@ class AnalysisServicer(ledger_pb2_grpc.LedgerServiceServicer):
             lease_ms=request.lease_ms,
             wait_s=request.wait_ms / 1000,
         )
+        if leased.tasks:
+            # Where this fails, they are handed out again when the lease has ended.
+            ids = [task.found.payment.id for task in leased.tasks]
+            await self._auditor.note(Action.READ_TRANSACTION, ids, worker=request.worker)
         return ledger_pb2.LeaseAnalysesResponse(
             tasks=[
                 ledger_pb2.AnalysisTask(

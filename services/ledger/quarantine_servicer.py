@@ -96,6 +96,9 @@ class QuarantineServicer(ledger_pb2_grpc.LedgerServiceServicer):
             lease_ms=request.lease_ms,
             wait_s=request.wait_ms / 1000,
         )
+        if leased:
+            # Where this fails, they come again.
+            await self._auditor.note(Action.READ_DELIVERY, [kept.id for kept in leased], worker=request.worker)
         return ledger_pb2.LeaseDeliveriesResponse(deliveries=[delivery_message(kept) for kept in leased])
 
     async def _one(self, request: ledger_pb2.ListDeliveriesRequest) -> Any:

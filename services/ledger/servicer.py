@@ -42,5 +42,5 @@ class LedgerServicer(ReadServicer, RecordServicer, QuarantineServicer, AnalysisS
         ReadServicer.__init__(self, reader, watching, summarizer, auditor)
         RecordServicer.__init__(self, intake)
         QuarantineServicer.__init__(self, quarantine, auditor)
-        AnalysisServicer.__init__(self, analysing)
+        AnalysisServicer.__init__(self, analysing, auditor)
         CustodyServicer.__init__(self, custodian)

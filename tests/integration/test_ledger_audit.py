@@ -25,7 +25,7 @@ BASIC = ledger_pb2.TRANSACTION_VIEW_BASIC
 @pytest.fixture
 async def ledger(mongo_url: str) -> AsyncIterator[RunningLedger]:
     """A ledger that holds T-1."""
-    async with running_ledger(mongo_url) as running:
+    async with running_ledger(mongo_url, analysis_policy="risky") as running:
         await running.record(captured("T-1"))
         yield running
 
@@ -121,6 +121,26 @@ async def test_resolutions_and_erasures_are_audited_with_who_decided_and_why(led
     assert resolved["details"] == {"resolution": "dismiss", "author": "ann", "note": "typo"}
     assert (erased["action"], sorted(erased["subjects"])) == ("delivery.erase", ["autopay:T-1", "autopay:T-9"])
     assert erased["details"] == {"account": "alice", "author": "dpo", "note": "request 17"}
+
+
+async def test_what_is_handed_out_to_workers_is_audited(ledger: RunningLedger) -> None:
+    """Payments in full for an analysis, and bytes to be run through ingest again, each with the worker's name."""
+    await ledger.record(captured("T-7"), risk=4)
+    tasks = ledger_pb2.LeaseAnalysesRequest(worker="insight-1", tasks_max=5, lease_ms=5_000)
+    (task,) = (await ledger.stub.LeaseAnalyses(tasks, timeout=10)).tasks
+    item = recorded(captured("unused"))
+    del item.events[:]
+    item.delivery.source, item.delivery.body, item.disposition = "autopay", b"later", ledger_pb2.DISPOSITION_WAITING
+    await ledger.stub.Record(ledger_pb2.RecordRequest(items=[item]), timeout=10)
+    waiting = ledger_pb2.LeaseDeliveriesRequest(worker="ingest-1", deliveries_max=5, lease_ms=5_000)
+    (delivery,) = (await ledger.stub.LeaseDeliveries(waiting, timeout=10)).deliveries
+    analysed, handed = await audit(ledger)
+    assert (analysed["action"], analysed["subjects"]) == (
+        "transaction.read_full",
+        [f"autopay:{task.transaction.tx_id}"],
+    )
+    assert (handed["action"], handed["subjects"]) == ("delivery.read_body", [delivery.id])
+    assert [entry["details"]["worker"] for entry in (analysed, handed)] == ["insight-1", "ingest-1"]
 
 
 async def test_without_an_audit_nothing_is_resolved_or_erased(ledger: RunningLedger) -> None:

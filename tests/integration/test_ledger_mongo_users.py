@@ -120,6 +120,7 @@ def mesh(secure: SecureMongo, tmp_path_factory: pytest.TempPathFactory) -> Itera
     environment = {
         "LEDGER_BODY_KEYS": f"k1:{base64.b64encode(b'k' * 32).decode()}",
         "LEDGER_DELIVERY_RETENTION_DAYS": "30",
+        "LEDGER_ANALYSIS_POLICY": "all",
     }
     running = RunningMesh(url_of(secure, "ledger"), tmp_path_factory.mktemp("mesh"), environment)
     try:
@@ -176,6 +177,10 @@ async def test_the_ledger_can_do_everything_it_serves_as_its_own_user(
         recorded_since_ms=1, recorded_until_ms=31_622_400_000, group_by=[ledger_pb2.SUMMARY_GROUP_STATUS]
     )
     await stub.SummarizeTransactions(summary, timeout=20)
+    leasing = ledger_pb2.LeaseAnalysesRequest(worker="w", tasks_max=1, lease_ms=5_000)
+    assert len((await stub.LeaseAnalyses(leasing, timeout=20)).tasks) == 1
+    waiting = ledger_pb2.LeaseDeliveriesRequest(worker="w", deliveries_max=1, lease_ms=5_000)
+    await stub.LeaseDeliveries(waiting, timeout=20)
     listing = ledger_pb2.ListDeliveriesRequest(with_body=True)
     (kept,) = (await stub.ListDeliveries(listing, timeout=20)).deliveries
     assert kept.delivery.body == conflicting.delivery.body
