@@ -118,13 +118,16 @@ async def running_ledger(
     reflect: bool = False,
     keys: KeyRing | None = None,
     analysis_policy: str = "off",
+    budget_s: float = BUDGET_S,
 ) -> AsyncIterator[RunningLedger]:
     """Run a ledger on a database while the context lasts; bodies are sealed under `keys`."""
-    clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=BUDGET_S) for _ in range(3)]
+    clients = [mongo.connect(url, pool_min=1, pool_max=10, budget_s=budget_s) for _ in range(3)]
     writes, reads, changes = (mongo.database_of(client, url) for client in clients)
-    await Migrator(writes, steps(retention=Retention(days=0)), owner="tests").make_ready()
-    payments = MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S))
-    deliveries = mongo.durable(writes, "deliveries", wtimeout_s=BUDGET_S)
+    patient = mongo.connect_patiently(url)
+    await Migrator(mongo.database_of(patient, url), steps(retention=Retention(days=0)), owner="tests").make_ready()
+    patient.close()
+    payments = MongoPayments(mongo.durable(writes, "transactions", wtimeout_s=budget_s))
+    deliveries = mongo.durable(writes, "deliveries", wtimeout_s=budget_s)
     tokens = PageTokens(b"k" * 32)
     recorder = Recorder(
         payments,
@@ -135,25 +138,25 @@ async def running_ledger(
     )
     feed = MongoChangeFeed(changes, silence_ms=300)
     hub = ChangeHub(feed, render, limits)
-    reader = Reader(MongoPaymentReads(reads["transactions"], budget_s=BUDGET_S), tokens, clock_ms=clock_ms)
-    intake = Intake(recorder, budget_s=BUDGET_S, inflight_max=2)
+    reader = Reader(MongoPaymentReads(reads["transactions"], budget_s=budget_s), tokens, clock_ms=clock_ms)
+    intake = Intake(recorder, budget_s=budget_s, inflight_max=2)
     server = Server(services=[SERVICE], reflect=reflect)
-    summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=BUDGET_S))
-    auditor = Auditor(MongoAudit(mongo.durable(writes, "audit", wtimeout_s=BUDGET_S)), clock_ms=clock_ms)
+    summarizer = Summarizer(MongoSummaries(reads["transactions"], budget_s=budget_s))
+    auditor = Auditor(MongoAudit(mongo.durable(writes, "audit", wtimeout_s=budget_s)), clock_ms=clock_ms)
     servicer = LedgerServicer(
         intake=intake,
         reader=reader,
         summarizer=summarizer,
         watching=Watching(feed, hub, render),
         quarantine=Quarantine(
-            MongoQuarantine(deliveries, budget_s=BUDGET_S, keys=keys),
+            MongoQuarantine(deliveries, budget_s=budget_s, keys=keys),
             Corrector(payments, Settler(payments)),
             tokens,
             clock_ms=clock_ms,
             log=structlog.get_logger(),
         ),
         analysing=Analysing(
-            MongoAnalyses(mongo.durable(writes, "transactions", wtimeout_s=BUDGET_S)), log=structlog.get_logger()
+            MongoAnalyses(mongo.durable(writes, "transactions", wtimeout_s=budget_s)), log=structlog.get_logger()
         ),
         custodian=Custodian(MongoCustody(deliveries, keys), reader, auditor, clock_ms=clock_ms),
         auditor=auditor,
