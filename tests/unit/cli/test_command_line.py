@@ -28,7 +28,7 @@ def autopay(*arguments: str, directory: Path, **variables: str) -> subprocess.Co
 
 @pytest.mark.parametrize(
     "command",
-    [["up"], ["serve"], ["simulate"], ["sign"], ["tx"], ["tx", "get"], ["tx", "list"], ["doctor"]],
+    [["up"], ["serve"], ["simulate"], ["sign"], ["tx"], ["tx", "get"], ["tx", "list"], ["ledger", "erase"], ["doctor"]],
     ids=" ".join,
 )
 def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
