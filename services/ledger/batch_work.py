@@ -46,7 +46,7 @@ class Work:
     @property
     def payments(self) -> tuple[str, ...]:
         """The ids of the payments it speaks of."""
-        return tuple([f"{self.item.source}:{event.tx_id}" for event in self.item.events])
+        return tuple({f"{self.item.source}:{event.tx_id}": None for event in self.item.events})
 
     @property
     def conflicts(self) -> tuple[Conflicting, ...]:

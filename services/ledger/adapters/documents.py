@@ -125,7 +125,7 @@ def of_delivery(
         "last_seen_at": DatetimeMS(now_ms),
         "traceparent": delivery.traceparent,
         "disposition": DISPOSITIONS[disposition],
-        "transactions": [f"{item.source}:{event.tx_id}" for event in item.events],
+        "transactions": list({f"{item.source}:{event.tx_id}": None for event in item.events}),
         "count": Int64(1),
     }
     if delivery.signed_at_ms:
