@@ -165,6 +165,7 @@ class SelectBy(IntEnum):
     STATUS = 4
     CURRENCY = 5
     RISK_LEVEL = 6
+    ANALYSIS_STATE = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,7 @@ class Scan:
     """
 
     by: SelectBy
-    value: str | Status | RiskLevel
+    value: str | IntEnum
     since_ms: int
     until_ms: int
     ascending: bool

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from enum import IntEnum
 from typing import Any, Final
 
 import grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
-from mesh.errors import invalid, not_implemented
+from mesh.errors import invalid
 from services.ledger import read_requests as rules
 from services.ledger.adapters.payment_messages import summary_message, transaction_message
+from services.ledger.analysis import AnalysisState
 from services.ledger.auditing import Action, Auditor
-from services.ledger.read_ports import PaymentFilter, SelectBy
+from services.ledger.model import Status
+from services.ledger.read_ports import PaymentFilter, RiskLevel, SelectBy
 from services.ledger.reading import ListQuery, Reader
 from services.ledger.requests import check_source
 from services.ledger.summarizing import GROUPS_DEFAULT, GROUPS_MAX, Summarizer, SummaryQuery
@@ -25,6 +29,15 @@ _SIDES: Final = {
     ledger_pb2.ACCOUNT_ROLE_EITHER: (SelectBy.SENDER, SelectBy.RECEIVER),
     ledger_pb2.ACCOUNT_ROLE_SENDER: (SelectBy.SENDER,),
     ledger_pb2.ACCOUNT_ROLE_RECEIVER: (SelectBy.RECEIVER,),
+}
+_ENUMERATED: Final[Mapping[str, tuple[SelectBy, Mapping[int, IntEnum]]]] = {
+    "status": (SelectBy.STATUS, {int(status): status for status in Status}),
+    "risk_level": (SelectBy.RISK_LEVEL, {int(level): level for level in RiskLevel}),
+    # What was never queued, which may be everything, has no index.
+    "analysis_state": (
+        SelectBy.ANALYSIS_STATE,
+        {int(state): state for state in AnalysisState if state is not AnalysisState.NONE},
+    ),
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -58,15 +71,16 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
         if version < 0:
             raise invalid("min_version", "must not be negative")
         rules.check_range(request.wait_ms, 0, rules.WAIT_MS_MAX, "wait_ms")
-        if request.wait_for_analysis:
-            raise not_implemented("GetTransaction with wait_for_analysis")
-        if version and request.wait_ms:
+        loop, wait_s = asyncio.get_running_loop(), request.wait_ms / 1000
+        started = loop.time()
+        if version and wait_s:
 
             async def reached() -> bool:
                 return await self._reader.version_of(source, tx_id) >= version
 
-            wait_s = request.wait_ms / 1000
             await self._watching.until_version(source, tx_id, version, already=reached, wait_s=wait_s)
+        if request.wait_for_analysis and wait_s:
+            await self._reader.until_analysed(source, tx_id, wait_s=wait_s - (loop.time() - started))
         full = request.view == ledger_pb2.TRANSACTION_VIEW_FULL
         found = await self._reader.get(source, tx_id, events=full)
         if full:
@@ -179,14 +193,8 @@ def _selector(selector: ledger_pb2.TransactionSelector) -> tuple[tuple[SelectBy,
         if selector.account.role not in _SIDES:
             raise invalid("selector.account.role", "must be one of AccountRole")
         return _SIDES[selector.account.role], selector.account.account
-    if which == "status":
-        status = rules.status_of(selector.status, "selector.status")
-        if status is None:
-            raise invalid("selector.status", "must name a status; leave the selector out for any")
-        return (SelectBy.STATUS,), status
-    if which == "risk_level":
-        level = rules.risk_level_of(selector.risk_level, "selector.risk_level")
-        if level is None:
-            raise invalid("selector.risk_level", "must name a level; leave the selector out for any")
-        return (SelectBy.RISK_LEVEL,), level
-    raise not_implemented("ListTransactions by analysis_state")
+    by, values = _ENUMERATED[which]
+    value = values.get(getattr(selector, which))
+    if value is None:
+        raise invalid(f"selector.{which}", "must be one that is stored; leave the selector out for any")
+    return (by,), value

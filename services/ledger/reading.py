@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Final
 
 from mesh.errors import Fault, Kind
-from services.ledger.model import Status
+from services.ledger.analysis import AnalysisState
 from services.ledger.paging import PageTokens
 from services.ledger.read_ports import (
     ANY_PAYMENT,
     Found,
     PaymentFilter,
     PaymentReads,
-    RiskLevel,
     RowKey,
     Scan,
     SelectBy,
@@ -30,6 +31,9 @@ _SCANNED_ROWS_MAX: Final = 2_000
 _SCANNED_PER_ROW: Final = 10
 _SCANNED_EXTRA: Final = 100
 _CHUNK_ROWS_MAX: Final = 500
+_ANALYSIS_TO_COME: Final = frozenset({AnalysisState.QUEUED, AnalysisState.LEASED})
+# The queue is no change of a payment, so nothing streams it.
+_ANALYSIS_POLL_S: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class ListQuery:
     """
 
     by: tuple[SelectBy, ...] = (SelectBy.EVERYTHING,)
-    value: str | Status | RiskLevel = ""
+    value: str | IntEnum = ""
     wanted: PaymentFilter = ANY_PAYMENT
     since_ms: int = 0
     until_ms: int = 0
@@ -99,6 +103,21 @@ class Reader:
                 metadata={"source": source, "tx_id": tx_id},
             )
         return found[0]
+
+    async def until_analysed(self, source: str, tx_id: str, *, wait_s: float) -> None:
+        """Return once nothing more is to come of a payment's analysis, or `wait_s` have passed.
+
+        Raises:
+            Fault: UNAVAILABLE, storage can't be reached.
+        """
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while True:
+            found = await self._payments.find([f"{source}:{tx_id}"], events=False)
+            analysis = found[0].payment.analysis if found else None
+            left_s = deadline - asyncio.get_running_loop().time()
+            if analysis is None or analysis.state not in _ANALYSIS_TO_COME or left_s <= 0:
+                return
+            await asyncio.sleep(min(_ANALYSIS_POLL_S, left_s))
 
     async def version_of(self, source: str, tx_id: str) -> int:
         """Return a payment's version, 0 where there is none.

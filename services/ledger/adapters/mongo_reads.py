@@ -27,9 +27,11 @@ _INDEXES: Final = {
     SelectBy.STATUS: "status",
     SelectBy.CURRENCY: "currency",
     SelectBy.RISK_LEVEL: "risk_level",
+    SelectBy.ANALYSIS_STATE: "analysis_state",
 }
 _FIELDS: Final = {by: name for by, name in _INDEXES.items() if by is not SelectBy.EVERYTHING} | {
-    SelectBy.RISK_LEVEL: "risk.level"
+    SelectBy.RISK_LEVEL: "risk.level",
+    SelectBy.ANALYSIS_STATE: "analysis.state",
 }
 # MaxTimeMSExpired, and what a server says that is going down, came up just now, or lost its primary.
 _PASSING: Final = frozenset({50, 89, 91, 133, 134, 189, 202, 262, 10107, 11600, 11602, 13435, 13436})
