@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from services.ledger.adapters.event_documents import to_events
-from services.ledger.model import Status, StoredEvent
+from services.ledger.adapters.event_documents import to_fact
+from services.ledger.model import Outcome, Status
 from services.ledger.read_ports import Facts, PaymentChange, risk_level_of
 
 _KEPT: Final = (
@@ -26,6 +26,7 @@ _KEPT: Final = (
 )
 
 _STATUSES: Final = {status.name.lower(): status for status in Status}
+_OUTCOMES: Final = {outcome.name.lower(): outcome for outcome in Outcome}
 
 # What does not raise `version` (the analysis queue's own counters, schema changes) is nobody's business here.
 PIPELINE: Final[Sequence[Mapping[str, Any]]] = (
@@ -58,18 +59,18 @@ def to_change(entry: Mapping[str, Any]) -> PaymentChange | None:
         return None
     changed: Mapping[str, Any] | None = entry.get("set")
     if changed is None:
-        added = to_events(now["tx_id"], now["events"])
+        added = now["events"]
         return _change(entry, now, added, status=_STATUSES[now["status"]], at=now["recorded_at"])
     change = changed["change"]
-    added = _added(now["tx_id"], changed, change["added"])
-    status = Status[change["status"].upper()]
+    added = _added(changed, change["added"])
+    status = _STATUSES[change["status"]]
     return _change(entry, {**now, **changed}, added, status=status, at=changed.get("updated_at", now["recorded_at"]))
 
 
 def _change(
     entry: Mapping[str, Any],
     fields: Mapping[str, Any],
-    added: tuple[StoredEvent, ...],
+    added: Sequence[Mapping[str, Any]],
     *,
     status: Status,
     at: Any,
@@ -88,8 +89,8 @@ def _change(
             amount=None if amount is None else int(amount),
             risk_level=risk_level_of(_level(fields)),
         ),
-        events=tuple(stored.event for stored in added),
-        outcome=added[0].outcome if added else None,
+        events=tuple([to_fact(fields["tx_id"], document) for document in added]),
+        outcome=_OUTCOMES[added[0]["outcome"]] if added else None,
         recorded_at_ms=int(at),
         sender=get("sender_account", ""),
         receiver=get("receiver_account", ""),
@@ -104,9 +105,10 @@ def _level(fields: Mapping[str, Any]) -> object:
     return fields.get("risk.level", fields.get("risk_level"))
 
 
-def _added(tx_id: str, changed: Mapping[str, Any], count: int) -> tuple[StoredEvent, ...]:
+def _added(changed: Mapping[str, Any], count: int) -> Sequence[Mapping[str, Any]]:
     """Return the events an update appended: each by its position, or, where older ones moved out, the last of all."""
     if "events" in changed:
-        return to_events(tx_id, changed["events"][-count:])
+        events: Sequence[Mapping[str, Any]] = changed["events"]
+        return events[len(events) - count :]
     positions = sorted(int(name[7:]) for name in changed if name.startswith("events.") and name[7:].isdecimal())
-    return to_events(tx_id, [changed[f"events.{position}"] for position in positions])
+    return [changed[f"events.{position}"] for position in positions]
