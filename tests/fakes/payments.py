@@ -9,7 +9,7 @@ from typing import Any
 
 import bson
 
-from services.ledger.adapters.documents import CODEC, encode, of_payment, to_payment
+from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, of_payment, to_payment
 from services.ledger.model import NotDurable, Payment, StoredEvent
 from services.ledger.ports import Change, Inserted
 
@@ -54,7 +54,7 @@ class MemoryPayments:
 
     def encode(self, payment: Payment) -> bytes:
         """Return the payment's document as MongoDB would get it."""
-        return encode(of_payment(payment))
+        return encode(of_payment(payment), bytes_max=PAYMENT_BYTES_MAX)
 
     async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
         """Insert documents whose id is free."""

@@ -19,8 +19,10 @@ from services.ledger.adapters.event_documents import integer, of_event, of_tally
 from services.ledger.model import Delivery, Disposition, Flag, Item, Payment, Status, Totals, Unstorable
 
 SCHEMA: Final = 1
-# MongoDB's own bound is 16 MiB; a payment or delivery near a megabyte is not one.
+# MongoDB's own bound is 16 MiB, of a change stream's entry as well; a delivery near a megabyte is none.
 DOCUMENT_BYTES_MAX: Final = 1_000_000
+# A payment may have tens of thousands of refunds, each of which has its place in the tally.
+PAYMENT_BYTES_MAX: Final = 4_000_000
 CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, tz_aware=False
 )
@@ -30,7 +32,7 @@ _FLAGS: Final = {flag: flag.name.lower() for flag in Flag}
 DISPOSITIONS: Final = {disposition: disposition.name.lower() for disposition in Disposition}
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any], *, bytes_max: int = DOCUMENT_BYTES_MAX) -> bytes:
     """Return one document's BSON.
 
     Raises:
@@ -40,7 +42,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
         encoded = bson.encode(document)
     except (BSONError, OverflowError, UnicodeError, TypeError, ValueError) as error:
         raise Unstorable(_guilty_field(document)) from error
-    if len(encoded) > DOCUMENT_BYTES_MAX:
+    if len(encoded) > bytes_max:
         raise Unstorable("document")
     return encoded
 

@@ -121,16 +121,30 @@ def of_tally(tally: Tally) -> dict[str, Any]:
     return {
         "count": tally.count,
         "kinds": [name for kind, name in _KINDS.items() if tally.kinds >> kind & 1],
-        # Arrays, not documents: there is one for each refund there ever was.
-        "objects": [
-            [name, object_id, Int64(sums.largest), Int64(sums.summed), Int64(sums.taken_back), sums.ended, sums.stated]
-            for (name, object_id), sums in tally.objects.items()
-        ],
+        "objects": [_of_sums(name, object_id, sums) for (name, object_id), sums in tally.objects.items()],
         "capture_stated": tally.capture_stated,
         "fixed": Int64(tally.fixed),
         "largest": Int64(tally.largest),
         "described": [Int64(at_ms), event_id, tally.description],
     }
+
+
+def _of_sums(name: str, object_id: str, sums: ObjectSums) -> list[Any]:
+    """Return an array, not a document, and mostly a short one: there is one for each refund there ever was."""
+    summed = [name, object_id, Int64(sums.summed)]
+    if sums == ObjectSums(summed=sums.summed, stated=True):
+        return summed
+    return [*summed, Int64(sums.largest), Int64(sums.taken_back), sums.ended, sums.stated]
+
+
+def _to_sums(
+    summed: int,
+    largest: int = 0,
+    taken_back: int = 0,
+    ended: bool = False,  # noqa: FBT001, FBT002 - as above
+    stated: bool = True,  # noqa: FBT001, FBT002 - as above
+) -> ObjectSums:
+    return ObjectSums(largest=int(largest), summed=int(summed), taken_back=int(taken_back), ended=ended, stated=stated)
 
 
 def to_tally(document: Mapping[str, Any]) -> Tally:
@@ -139,12 +153,7 @@ def to_tally(document: Mapping[str, Any]) -> Tally:
     return Tally(
         count=int(document["count"]),
         kinds=sum(1 << EventKind[name.upper()] for name in document["kinds"]),
-        objects={
-            (name, object_id): ObjectSums(
-                largest=int(largest), summed=int(summed), taken_back=int(taken_back), ended=ended, stated=stated
-            )
-            for name, object_id, largest, summed, taken_back, ended, stated in document["objects"]
-        },
+        objects={(name, object_id): _to_sums(*sums) for name, object_id, *sums in document["objects"]},
         capture_stated=document["capture_stated"],
         fixed=int(document["fixed"]),
         largest=int(document["largest"]),

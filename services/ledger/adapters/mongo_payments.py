@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from services.ledger.adapters.analysis_documents import of_queued
-from services.ledger.adapters.documents import SCHEMA, encode, of_payment, state_of, to_payment
+from services.ledger.adapters.documents import PAYMENT_BYTES_MAX, SCHEMA, encode, of_payment, state_of, to_payment
 from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
 from services.ledger.model import NotDurable, Payment, StoredEvent
@@ -33,7 +33,7 @@ class MongoPayments:
 
     def encode(self, payment: Payment) -> bytes:
         """Return the payment as its BSON document."""
-        return encode(of_payment(payment))
+        return encode(of_payment(payment), bytes_max=PAYMENT_BYTES_MAX)
 
     async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
         """Insert payments that may be new."""

@@ -163,7 +163,7 @@ async def test_a_writer_that_loses_the_race_leaves_only_copies() -> None:
 async def test_many_large_events_move_out_before_their_payment_is_too_large() -> None:
     """A money event is not refused because its payment's document would be too large."""
     rig = Rig()
-    large = [refund(f"e-{number}", 1, aliases=tuple(f"{n}" * 180 for n in range(10, 26))) for number in range(220)]
+    large = [refund(f"e-{number}", 1, aliases=tuple(f"{n}" * 900 for n in range(10, 26))) for number in range(220)]
     for start in range(0, len(large), 44):
         [outcome] = await rig.outcomes(stated(f"d-{start}", *large[start : start + 44]))
         assert isinstance(outcome, list)
