@@ -24,7 +24,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="A section to run; repeat for more. Default: all.")] = None,
     server: Annotated[list[str] | None, typer.Option(help="A server to measure; repeat for more.")] = None,
     duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 8.0,
-    concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,256",
+    concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,512",
     rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
     out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),
     quick: Annotated[bool, typer.Option("--quick", help="One short round: a smoke test, not a figure.")] = False,
