@@ -61,7 +61,8 @@ def to_change(entry: Mapping[str, Any]) -> PaymentChange | None:
     if changed is None:
         added = now["events"]
         return _change(entry, now, added, status=_STATUSES[now["status"]], at=now["recorded_at"])
-    change = changed["change"]
+    # A replica of an older version did not say it.
+    change = changed.get("change") or {"status": changed.get("status", now["status"]), "added": 0}
     added = _added(changed, change["added"])
     status = _STATUSES[change["status"]]
     return _change(entry, {**now, **changed}, added, status=status, at=changed.get("updated_at", now["recorded_at"]))
