@@ -28,12 +28,15 @@ def autopay(*arguments: str, directory: Path, **variables: str) -> subprocess.Co
 
 @pytest.mark.parametrize(
     "command",
-    [["up"], ["serve"], ["simulate"], ["sign"], ["tx"], ["tx", "get"], ["tx", "list"], ["ledger", "erase"], ["doctor"]],
-    ids=" ".join,
-)
-def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
+    [
+        "up", "serve", "simulate", "sign", "doctor", "certs", "ledger erase", "tx", "tx get", "tx list", "tx watch",
+        "tx import", "tx export", "tx quarantine", "tx quarantine list", "tx quarantine show", "tx quarantine accept",
+        "tx quarantine dismiss", "tx quarantine redrive",
+    ],
+)  # fmt: skip
+def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     """--help says what it does and what it takes."""
-    answer = autopay(*command, "--help", directory=tmp_path)
+    answer = autopay(*command.split(), "--help", directory=tmp_path)
     assert answer.returncode == 0
     assert "Usage:" in answer.stdout
     assert "--help" in answer.stdout
@@ -111,6 +114,11 @@ def test_an_unknown_process_is_refused(tmp_path: Path) -> None:
         (["tx", "get", "T-1"], "no mesh runs here"),
         (["tx", "get", "T-1", "--ledger", "127.0.0.1:1"], "does not answer"),
         (["tx", "list", "--ledger", "127.0.0.1:1"], "does not answer"),
+        (["tx", "list", "--status", "sucess", "--ledger", "127.0.0.1:1"], "--status: 'sucess' is none of pending,"),
+        (["tx", "list", "--since", "noon", "--ledger", "127.0.0.1:1"], "--since: write a date or time like"),
+        (["tx", "import", "absent.csv", "--ledger", "127.0.0.1:1"], "can't read absent.csv"),
+        (["tx", "import", "payments.txt", "--dry-run"], "is it jsonl or csv"),
+        (["tx", "export", "-o", "x.xlsx", "--ledger", "127.0.0.1:1"], "is it to be jsonl, csv, parquet"),
         (["sign", "{}"], "no secret to sign with"),
         (["sign", "@absent.json", "--secret", "s"], "can't read absent.json"),
         (["simulate", "--scenario", "nothing"], "--scenario"),
