@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import signal
 import socket
 import sys
 from typing import Final
@@ -16,6 +18,7 @@ _BACKLOG: Final = 4_096
 _EXIT_CONFIGURATION: Final = 2
 # A login shell allows 1,024: fewer than the requests that may wait, and nothing is left for the way to ingest.
 _OPEN_FILES: Final = 65_536
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
@@ -26,6 +29,8 @@ def main() -> None:
         # A supervisor would start workers that can't read them again and again.
         identity.of(settings)
         inherited = PUBLIC_FD in os.environ
+        if inherited:
+            _end_with_supervisor()
         public = _inherited(PUBLIC_FD) if inherited else _listen(settings.bind)
         admin = _inherited(ADMIN_FD) if inherited else _listen(settings.admin_bind)
     except (OSError, ValueError) as error:
@@ -46,6 +51,12 @@ def _allow_open_files() -> None:
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _end_with_supervisor() -> None:
+    """Drain when the supervisor is gone, however it went: an orphan would go on holding the port."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _listen(address: str) -> socket.socket:

@@ -78,6 +78,11 @@ def maps_grpc(pid: int) -> bool:
     return "cygrpc" in Path(f"/proc/{pid}/maps").read_text()
 
 
+def is_running(pid: int) -> bool:
+    """Return whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
+
+
 async def test_two_workers_share_one_socket_and_one_that_dies_comes_back(start: Start) -> None:
     """Both workers serve; a killed one is started again while the other goes on; the supervisor never loads grpc."""
     edge = start(EDGE_WORKERS="2")
@@ -93,6 +98,20 @@ async def test_two_workers_share_one_socket_and_one_that_dies_comes_back(start: 
         assert victim not in edge.workers
         assert f"worker {victim} ended with -9" in edge.errors
         assert len(await workers_that_answer(session, address, count=2) | before) >= 3
+
+
+async def test_workers_end_with_a_supervisor_that_is_killed(start: Start) -> None:
+    """A supervisor killed outright leaves no worker behind: an orphan would go on holding the port."""
+    edge = start(EDGE_WORKERS="2")
+    await edge.up(workers=2)
+    workers = edge.workers
+    assert len(workers) == 2
+    edge.process.kill()
+    for _ in range(300):
+        if not any(map(is_running, workers)):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("workers outlived their supervisor")
 
 
 async def test_sigterm_finishes_what_is_in_flight_in_every_worker(start: Start, ingest: IngestDouble) -> None:
