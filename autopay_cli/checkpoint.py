@@ -71,8 +71,10 @@ class Keeper:
         self._kept_at = time.monotonic()
 
     @classmethod
-    def of(cls, file: Path, ledger: str, *, restart: bool) -> Self:
-        """Return the keeper of an import; what can't be read twice, or goes nowhere, keeps no place.
+    def of(cls, file: Path, ledger: str, *, path: Path | None = None, restart: bool = False) -> Self:
+        """Return the keeper of an import, at `path` or beside the file.
+
+        What can't be read twice, or goes nowhere, keeps no place.
 
         Raises:
             Failure: the file can't be read, or its checkpoint is none of ours.
@@ -83,7 +85,7 @@ class Keeper:
             stat = file.stat()
         except OSError as error:
             raise Failure(f"can't read {file}: {error.strerror}.") from error
-        path = file.with_name(f"{file.name}.checkpoint")
+        path = path or file.with_name(f"{file.name}.checkpoint")
         fresh = Checkpoint(file=(stat.st_size, stat.st_mtime_ns), ledger=ledger)
         return cls(path, fresh if restart else fresh.continued(path))
 
@@ -124,4 +126,6 @@ class Keeper:
         try:
             replace_private(self._path, json.dumps(dataclasses.asdict(place)) + "\n")
         except OSError as error:
-            raise Failure(f"can't write the checkpoint {self._path}: {error.strerror}.") from error
+            raise Failure(
+                f"can't write the checkpoint {self._path} ({error.strerror}): name another place with --checkpoint."
+            ) from error

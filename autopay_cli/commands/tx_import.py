@@ -35,6 +35,10 @@ def import_file(
     source: Annotated[str, typer.Option(help="The source of rows that name none.", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check every row; record none.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, wherever an earlier run stopped.")] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Where the place is kept. Default: FILE.checkpoint.", dir_okay=False, show_default=False),
+    ] = None,
     patience: Annotated[
         float, typer.Option(help="Seconds to wait for a ledger that is away before stopping.", min=0)
     ] = 60,
@@ -50,7 +54,7 @@ def import_file(
     """
     form = format_of(file, form)
     access = None if dry_run else LedgerAccess.of(ledger, data_dir)
-    keeper = Keeper.of(file, access.target if access else "", restart=restart)
+    keeper = Keeper.of(file, access.target if access else "", path=checkpoint, restart=restart)
     with _opened(file) as (opened, size), Progress("importing", size, shown=not as_json) as progress:
         content = Bytes(opened)
         shown = _Shown(progress)

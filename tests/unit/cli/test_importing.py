@@ -92,7 +92,7 @@ async def test_a_stopped_run_goes_on_behind_the_last_row_that_is_done_with(tmp_p
     file.write_text("rows")
     lines = [line(number, "is no JSON" if number == 2 else "") for number in range(1, 13)]
     first = Ledger(stops_after=5)
-    keeper = Keeper.of(file, "ledger:1", restart=False)
+    keeper = Keeper.of(file, "ledger:1")
     importing = Importing(lines, source="orders", after=keeper.line, failing=lambda _line, _said: None)
 
     async def run() -> None:
@@ -102,7 +102,7 @@ async def test_a_stopped_run_goes_on_behind_the_last_row_that_is_done_with(tmp_p
 
     with pytest.raises(Failure, match="Stopped after line 6; the same command goes on there"):
         await run()
-    again = Keeper.of(file, "ledger:1", restart=False)
+    again = Keeper.of(file, "ledger:1")
     assert (again.line, again.failed) == (6, 1)
     second = Ledger()
     with again.keeping(Tally()):
@@ -116,13 +116,22 @@ def test_a_checkpoint_counts_only_for_the_same_file_and_ledger(tmp_path: Path) -
     """Another ledger, a changed file or --restart begins at the first line."""
     file = tmp_path / "p.jsonl"
     file.write_text("rows")
-    with pytest.raises(KeyError), Keeper.of(file, "ledger:1", restart=False).keeping(Tally(line=9, failed=2)):
+    with pytest.raises(KeyError), Keeper.of(file, "ledger:1").keeping(Tally(line=9, failed=2)):
         raise KeyError
-    assert Keeper.of(file, "ledger:1", restart=False).line == 9
-    assert Keeper.of(file, "ledger:2", restart=False).line == 0
+    assert Keeper.of(file, "ledger:1").line == 9
+    assert Keeper.of(file, "ledger:2").line == 0
     assert Keeper.of(file, "ledger:1", restart=True).line == 0
     os.utime(file, ns=(1, 1))
-    assert Keeper.of(file, "ledger:1", restart=False).line == 0
+    assert Keeper.of(file, "ledger:1").line == 0
+
+
+def test_a_place_that_can_not_be_kept_is_said(tmp_path: Path) -> None:
+    """The file may lie where nothing can be written."""
+    file = tmp_path / "p.jsonl"
+    file.write_text("rows")
+    keeper = Keeper.of(file, "ledger:1", path=tmp_path / "absent" / "place")
+    with pytest.raises(Failure, match="name another place with --checkpoint"), keeper.keeping(Tally()):
+        raise KeyError
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"file": 1}', json.dumps({"file": [1, 2], "what": 3})])
@@ -132,14 +141,14 @@ def test_a_file_that_is_no_checkpoint_is_left_alone(tmp_path: Path, content: str
     file.write_text("rows")
     (tmp_path / "p.jsonl.checkpoint").write_text(content)
     with pytest.raises(Failure, match="is no checkpoint of an import: delete it, or add --restart"):
-        Keeper.of(file, "ledger:1", restart=False)
+        Keeper.of(file, "ledger:1")
     Keeper.of(file, "ledger:1", restart=True)
 
 
 def test_standard_input_keeps_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What can't be read twice has none; a dry run neither."""
     monkeypatch.chdir(tmp_path)
-    for keeper in (Keeper.of(Path("-"), "ledger:1", restart=False), Keeper.of(Path("absent"), "", restart=False)):
+    for keeper in (Keeper.of(Path("-"), "ledger:1"), Keeper.of(Path("absent"), "")):
         with pytest.raises(KeyError), keeper.keeping(Tally(line=9)):
             raise KeyError
     assert list(tmp_path.iterdir()) == []

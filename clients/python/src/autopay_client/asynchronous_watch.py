@@ -61,6 +61,10 @@ class AsyncWatch:
             if self._stream is None:
                 self._stream = self._channels.stub.WatchTransactions(self._place.request, timeout=STREAM_S_MAX)
             message = await self._stream.read()
+        except asyncio.CancelledError:
+            # gRPC ends the stream of a reader that is cancelled, by a timeout for example; the next one resumes it.
+            self._stream = None
+            raise
         except grpc.aio.AioRpcError as failure:
             message, error = grpc.aio.EOF, from_rpc_error(failure)
         if message is not grpc.aio.EOF:
