@@ -17,6 +17,7 @@ from bench.processes import ProcessLostError
 
 _BROKEN = 2
 _QUICK = {"duration_s": 2.0, "warmup_s": 1.0, "rounds": 1}
+_QUICK_PAYMENTS = 10_000
 
 
 def run(
@@ -27,6 +28,7 @@ def run(
     concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,512",
     rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
     out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),
+    payments: Annotated[int, typer.Option(min=1_000, help="The largest ledger that is read from.")] = 50_000,
     quick: Annotated[bool, typer.Option("--quick", help="One short round: a smoke test, not a figure.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, not as tables.")] = False,
     no_gates: Annotated[bool, typer.Option("--no-gates", help="Exit 0 even if a promise is not kept.")] = False,
@@ -47,6 +49,7 @@ def run(
                 concurrencies=concurrencies,
                 servers=measured,
                 scratch=Path(scratch).resolve(),
+                payments=min(payments, _QUICK_PAYMENTS) if quick else payments,
             )
             figures = _measure(plan, chosen, progress)
     except (ValueError, wrk.WrkError, LaunchError, ProcessLostError) as problem:

@@ -19,3 +19,4 @@ class Plan:
     rounds: int
     servers: tuple[str, ...]
     scratch: Path
+    payments: int = 50_000
