@@ -22,10 +22,11 @@ help: ## List every target in a line
 
 setup: $(READY) ## Make .venv with everything locked in requirements.lock
 
-# Runs again only when the lock or pyproject.toml changed. An interrupted install leaves `.installing`, and the
+# What builds packages is locked, too, and installed first: with build isolation pip would fetch it unhashed.
+# Runs again only when a lock or pyproject.toml changed. An interrupted install leaves `.installing`, and the
 # next run then starts from an empty .venv: pip would take a half-copied package for an installed one. The lock
 # on this file keeps two makes in one checkout apart.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements-build.lock requirements.lock pyproject.toml
 	@set -e; exec 9< Makefile; if command -v flock >/dev/null; then flock 9; fi; \
 	if [ -e .venv/.installing ] || \
 		! $(PYTHON) -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
@@ -45,7 +46,10 @@ $(READY): requirements.lock pyproject.toml
 	fi; \
 	touch .venv/.installing; \
 	echo "setup: installing the locked packages (about a minute the first time)"; \
-	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r requirements.lock; \
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes \
+		-r requirements-build.lock; \
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --no-build-isolation \
+		-r requirements.lock; \
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .; \
 	rm .venv/.installing; \
 	touch $@; \
@@ -101,9 +105,11 @@ proto: $(READY) ## Generate protos/gen from the .proto files
 docs: $(READY) ## Links in the documents, and the lock against pyproject.toml
 	@$(PYTHON) -m pytest tests/unit/test_documents.py tests/unit/test_packaging.py
 
-lock: $(READY) ## Resolve the dependencies again into requirements.lock (needs uv)
-	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
-		--python-version 3.11 --no-header --quiet --output-file requirements.lock
+COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header --quiet
+lock: ## Resolve the dependencies again into the two locks (needs uv)
+	@$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
+	@printf 'hatchling\nsetuptools\nwheel\n' | $(COMPILE) - --constraints requirements.lock --no-annotate \
+		--output-file requirements-build.lock
 
 mock: $(READY) ## Send mock webhooks to the running mesh and say what came back
 	@$(BIN)/autopay simulate $(ARGS)
