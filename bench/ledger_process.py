@@ -21,7 +21,7 @@ _RAW_DATABASE = "raw"
 
 
 class LedgerLostError(launching.LaunchError):
-    """The ledger, or its mongod, did not answer during the measurement."""
+    """The ledger, or its mongod, did not answer as it has to, and nothing can be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from autopay.ledger.v1 import ledger_pb2
 
 from bench import ledger_payments
+from bench.ledger_process import LedgerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,5 +94,5 @@ class Readers:
         if len(answer.transactions) != PAGE_ROWS:
             # A page with fewer rows would be quick, and say nothing.
             message = f"a page holds {len(answer.transactions)} payments, not {PAGE_ROWS}"
-            raise ValueError(message)
+            raise LedgerLostError(message)
         return taken_ms, answer.next_page_token

@@ -71,7 +71,7 @@ async def test_every_list_walks_an_index(mongo_url: str) -> None:
             for ascending in (False, True):
                 for wanted in ({}, _NOTHING):
                     walks = await _walks(ledger, selector=selector, ascending=ascending, filter=wanted)
-                    # An account on either side is two walks, merged; where a filter makes them long, each has the bound.
+                    # An account on either side is two walks, merged; where a filter makes them long, each is bound.
                     sides = 2 if name == "either" and wanted else 1
                     for page in walks:
                         case = (name, ascending, wanted, page)
