@@ -112,6 +112,8 @@ class Fuzz:
         for result in getattr(answer, "results", ()):
             said, reason = _said_of(result)
             self.items[f"{method.name} {said}"] += 1
+            if isinstance(result, ledger_pb2.RecordResult) and (field := result.error.field):
+                reason = reason or ("" if resolves(method.input_type, field) else f"names {field!r}")
             if reason:
                 self.wrong.append(f"{method.name} item: {reason}: {str(request)[:600]}")
 

@@ -86,7 +86,7 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
         if good:
             recorded = await self._intake.record(good, size=size)
             for place, result in zip(places, recorded, strict=True):
-                results[place] = result_message(result)
+                results[place] = result_message(place, result)
         return results
 
 

@@ -83,5 +83,5 @@ def _check_texts(event: Event) -> None:
         raise invalid("description", f"must be at most {_DESCRIPTION_MAX} characters without NUL")
     if event.time_ms < 0 or event.time_ms > 253_402_300_799_999:  # noqa: PLR2004 - the end of year 9999
         raise invalid("event_time_ms", "must be from 0 to the year 9999")
-    if len(event.aliases) > _ALIASES_MAX or any(len(alias) > _TEXT_MAX for alias in event.aliases):
-        raise invalid("aliases", f"must be at most {_ALIASES_MAX} of at most {_TEXT_MAX} characters")
+    if len(event.aliases) > _ALIASES_MAX or any(len(alias) > _TEXT_MAX or "\0" in alias for alias in event.aliases):
+        raise invalid("aliases", f"must be at most {_ALIASES_MAX} of at most {_TEXT_MAX} characters without NUL")

@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 from autopay.ledger.v1 import ledger_pb2
-from autopay.type.v1 import delivery_pb2, error_pb2, money_pb2, payment_pb2, risk_pb2
+from autopay.type.v1 import error_pb2, money_pb2, payment_pb2, risk_pb2
 
 from mesh.errors import Fault, Kind
 from tests.fakes.ledger_items import NOW_MS, key_of
@@ -90,12 +90,14 @@ async def test_a_batch_over_256_items_is_refused(ledger: Ledger) -> None:
 
 
 async def test_what_can_not_be_stored_is_said_of_its_item_alone(ledger: Ledger) -> None:
-    """A header name with NUL is UNSTORABLE for its item, not retryable, and its neighbours are recorded."""
-    poison = item("d-1", fact("T-1"))
-    poison.delivery.headers.append(delivery_pb2.Header(name="x\0y", value=b""))
+    """Sums that no field holds are UNSTORABLE for their item, not retryable, and its neighbours are recorded."""
+    poison = item("d-1", fact("T-1"), fact("T-1"))
+    for place, stated in enumerate(poison.events):
+        stated.event.object_id, stated.event.event_id = f"o-{place}", f"e-{place}"
+        stated.event.amount.minor_units = 2**63 - 1
     poisoned, fine = await ledger.record(poison, item("d-2", fact("T-2")))
     assert poisoned.error.reason == error_pb2.ERROR_REASON_UNSTORABLE
-    assert (poisoned.error.field, poisoned.error.retryable) == ("headers", False)
+    assert (poisoned.error.field, poisoned.error.retryable) == ("items[0]", False)
     assert fine.disposition == ledger_pb2.DISPOSITION_RECORDED
 
 

@@ -10,6 +10,7 @@ from autopay.type.v1 import error_pb2, payment_pb2, risk_pb2
 
 from mesh.errors import Fault, Kind, code_of, invalid
 from services.ledger.adapters.payment_messages import risk_message
+from services.ledger.item_requests import check_delivery, check_risk, check_traceparent
 from services.ledger.model import (
     Delivery,
     Disposition,
@@ -23,8 +24,7 @@ from services.ledger.model import (
 )
 from services.ledger.requests import EVENTS_MAX, check_delivery_id, check_event, check_source
 
-_BODY_BYTES_MAX: Final = 262_144
-_HEADERS_MAX: Final = 32
+_BASES: Final = frozenset(payment_pb2.AmountBasis.values())
 _CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
 _WITHOUT_EVENTS: Final = frozenset({Disposition.IGNORED, Disposition.UNPROCESSABLE, Disposition.WAITING})
 _LEVELS: Final = {0: "unspecified", 1: "low", 2: "medium", 3: "high", 4: "critical"}
@@ -54,6 +54,7 @@ def to_item(message: ledger_pb2.RecordItem) -> Item:
     """
     check_delivery_id(message.delivery_id, "delivery_id")
     check_source(message.source, "source")
+    check_traceparent(message.traceparent, "traceparent")
     if len(message.events) > EVENTS_MAX:
         raise invalid("events", f"must be at most {EVENTS_MAX}")
     events = tuple([_event(event, place) for place, event in enumerate(message.events)])
@@ -80,11 +81,7 @@ def _delivery(message: ledger_pb2.RecordItem) -> Delivery:
     delivery = message.delivery
     if delivery.source != message.source:
         raise invalid("delivery.source", "must be the item's source")
-    if len(delivery.body) > _BODY_BYTES_MAX:
-        raise invalid("delivery.body", f"must be at most {_BODY_BYTES_MAX} bytes")
-    if len(delivery.headers) > _HEADERS_MAX:
-        raise invalid("delivery.headers", f"must be at most {_HEADERS_MAX}")
-    return Delivery(
+    taken = Delivery(
         body=delivery.body,
         provider=delivery.provider,
         headers=tuple([(header.name, header.value) for header in delivery.headers]),
@@ -93,12 +90,16 @@ def _delivery(message: ledger_pb2.RecordItem) -> Delivery:
         signed_at_ms=delivery.signed_at_ms,
         traceparent=delivery.traceparent,
     )
+    check_delivery(taken)
+    return taken
 
 
 def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     fact = message.event
     if not 0 < fact.kind <= EventKind.RETURNED:
         raise invalid(f"events[{place}].kind", "must be one of EventKind")
+    if fact.basis not in _BASES:
+        raise invalid(f"events[{place}].basis", "must be one of AmountBasis")
     has_amount = fact.HasField("amount")
     amount, currency = (fact.amount.minor_units, fact.amount.currency) if has_amount else (None, "")
     tx_id, kind, object_id = fact.tx_id, EventKind(fact.kind), fact.object_id
@@ -127,6 +128,8 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     )
     try:
         check_event(event)
+        if event.risk is not None:
+            check_risk(event.risk)
     except Fault as fault:
         wrong = fault.fields[0]
         raise invalid(f"events[{place}].{wrong.field}", wrong.description) from None
@@ -134,6 +137,7 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
 
 
 def _risk(message: risk_pb2.Risk) -> dict[str, Any]:
+    # A level of a newer insight is stored as none: no payment fails because of its risk's name.
     return {
         "score": message.score,
         "level": _LEVELS.get(message.level, "unspecified"),
@@ -185,16 +189,17 @@ def unrecorded_message(place: int, fault: Fault) -> ledger_pb2.RecordResult:
     )
 
 
-def result_message(result: ItemResult) -> ledger_pb2.RecordResult:
-    """Return what became of an item."""
+def result_message(place: int, result: ItemResult) -> ledger_pb2.RecordResult:
+    """Return what became of the item at a place."""
     if result.failure is not None or result.disposition is None:
         code, reason, text, retryable = _FAILURES[result.failure or Failure.NOT_DURABLE]
         return ledger_pb2.RecordResult(
             error=ledger_pb2.RecordError(
                 code=code.value[0],
                 reason=f"ERROR_REASON_{reason}",
-                message=text,
-                field=result.field,
+                message=f"{text} Too large or of no stored kind: {result.field}." if result.field else text,
+                # What a store names is a part of its document; of the request it is the item as a whole.
+                field=f"items[{place}]",
                 retryable=retryable,
             )
         )
