@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 
-from mesh.errors import from_rpc_error
+from mesh.errors import Fault, Kind, from_rpc_error
 from mesh.reloading import ReloadingChannel
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ async def call(method: Callable[..., Awaitable[ResponseT]], request: object, *, 
         Fault: what the server or the channel said.
     """
     try:
-        return await method(request, timeout=timeout_s)
+        answer = await method(request, timeout=timeout_s)
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
+    # gRPC, where a deadline passes while the answer arrives, may say OK and have no message.
+    if answer is None:
+        raise Fault(kind=Kind.TIMEOUT, reason="NOT_DURABLE", message="The answer did not arrive in time.")
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing
@@ -34,6 +35,7 @@ _LEARNT_BYTES_MAX: Final = 20_000
 _OWN_FIELDS: Final = {"next_page_token": "page_token", "last_id": "after_id"}
 _ISSUED: Final = frozenset({"page_token", "resume_token", "lease_token", "id", "after_id", "tx_id", "source"})
 _ACCEPTED: Final = frozenset({"OK", "ERROR_REASON_CONFLICT"})
+_EVENT_OF: Final = re.compile(r"(\.events\[\d+\]\.)").sub
 _BUGS: Final = frozenset({Code.INTERNAL.value[0], Code.UNKNOWN.value[0]})
 
 
@@ -113,7 +115,7 @@ class Fuzz:
             said, reason = _said_of(result)
             self.items[f"{method.name} {said}"] += 1
             if isinstance(result, ledger_pb2.RecordResult) and (field := result.error.field):
-                reason = reason or ("" if resolves(method.input_type, field) else f"names {field!r}")
+                reason = reason or ("" if _names_of_item(method, field) else f"names {field!r}")
             if reason:
                 self.wrong.append(f"{method.name} item: {reason}: {str(request)[:600]}")
 
@@ -172,6 +174,12 @@ def _accepts(answer: Any) -> bool:
     """Return whether a batch's answer, if it is one, accepts an item or more."""
     results = getattr(answer, "results", ())
     return not results or any(_said_of(result)[0] in _ACCEPTED for result in results)
+
+
+def _names_of_item(method: MethodDescriptor, field: str) -> bool:
+    """Return whether a path leads to a field of an item; one of an event may leave out the `event` around it."""
+    spelled = _EVENT_OF(r"\1event.", field)
+    return resolves(method.input_type, field) or resolves(method.input_type, spelled)
 
 
 def _said_of(result: Any) -> tuple[str, str]:
