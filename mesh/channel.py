@@ -44,6 +44,8 @@ def open_channel(target: str, *, service: str, identity: Identity | None = None)
         ("grpc.service_config", json.dumps(config)),
         # Retries are the batcher's: gRPC's own stop silently for messages over their buffer.
         ("grpc.enable_retries", 0),
+        # Not shared between channels: a new one must not inherit that an address refused an earlier one.
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
