@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Kind(IntEnum):
@@ -70,6 +70,29 @@ class Verified:
     signed_at_s: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the configuration of one source says to its provider; the defaults are those of a source without a file.
+
+    Attributes:
+        url: where the provider sends to, as it signs it; never rebuilt from a request.
+        live: whether live (True) or test (False) payments are expected; None where both may come.
+        table: the provider's own settings, as the sources file has them.
+    """
+
+    url: str = ""
+    live: bool | None = None
+    table: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What the provider wants to read with a 200."""
+
+    body: bytes = b"{}"
+    content_type: str = "application/json"
+
+
 class Refused(Exception):  # noqa: N818 - a decision, not an error
     """A request that must not be believed.
 
@@ -89,7 +112,8 @@ class Refused(Exception):  # noqa: N818 - a decision, not an error
 class Event:
     """One fact about one payment in canonical form. Amounts are exact, in minor units of the currency.
 
-    The fields are those of autopay.type.v1.PaymentEvent; an empty string or None means "not stated".
+    The fields are those of autopay.type.v1.PaymentEvent; an empty string or None means "not stated". Without a
+    `tx_id` the event belongs to the payment of the same source that has one of its `aliases`.
     """
 
     tx_id: str
@@ -141,6 +165,17 @@ class Provider(Protocol):
     def kept_headers(self) -> Sequence[str]:
         """Header names in lower case that are kept with the delivery."""
 
+    @property
+    def acknowledgement(self) -> Acknowledgement:
+        """What a delivery that is kept is answered with; not used where `native`."""
+
+    def configured(self, options: Options) -> Provider:
+        """Return the provider as one source has it.
+
+        Raises:
+            ValueError: it can't work with these options; the text names the one that is missing or wrong.
+        """
+
     def verify(
         self, body: bytes, headers: HeaderLookup, secrets: Sequence[Secret], *, now_s: float, window: Window
     ) -> Verified:
@@ -155,4 +190,32 @@ class Provider(Protocol):
 
         Raises:
             Unprocessable: the content is invalid; every wrong field is named.
+        """
+
+
+@runtime_checkable
+class Certified(Protocol):
+    """What a provider has besides, where a certificate that it publishes signs: the edge fetches it, outside."""
+
+    def certificate_url(self, headers: HeaderLookup) -> str:
+        """Return where the certificate is; its host is one that the provider is known to use.
+
+        Raises:
+            Refused: the header is missing or doubled, or names any other host. Nothing may be fetched then.
+        """
+
+    def verify_certified(
+        self,
+        body: bytes,
+        headers: HeaderLookup,
+        secrets: Sequence[Secret],
+        *,
+        chain: bytes,
+        now_s: float,
+        window: Window,
+    ) -> Verified:
+        """Check like `verify`, with the PEM `chain` that was fetched.
+
+        Raises:
+            Refused: as `verify`, or the chain is not to be trusted now.
         """

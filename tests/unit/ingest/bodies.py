@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from providers.contract import Event, HeaderLookup, Kind, Refused, Secret, Unprocessable, Verified, Window, Wrong
+from providers.contract import (
+    Acknowledgement,
+    Event,
+    HeaderLookup,
+    Kind,
+    Options,
+    Refused,
+    Secret,
+    Unprocessable,
+    Verified,
+    Window,
+    Wrong,
+)
 from services.ingest.model import Delivery, DeliveryMessage
 
 UNSAMPLED = "00-" + "a" * 32 + "-" + "b" * 16 + "-00"
@@ -47,6 +59,11 @@ class ThirdParty:
     name = "partner"
     native = False
     kept_headers: Sequence[str] = ()
+    acknowledgement = Acknowledgement()
+
+    def configured(self, options: Options) -> ThirdParty:
+        """Return itself: no source of this kind differs from another."""
+        return self
 
     def verify(
         self, body: bytes, headers: HeaderLookup, secrets: Sequence[Secret], *, now_s: float, window: Window
