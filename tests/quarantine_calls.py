@@ -32,11 +32,12 @@ async def deliver(
     body: bytes,
     *events: payment_pb2.PaymentEvent,
     source: str = "autopay",
+    delivery_id: str = "",
     **fields: Any,
 ) -> ledger_pb2.RecordResult:
-    """Record a delivery of these bytes and return what became of it."""
+    """Record a delivery of these bytes, which has one id unless told otherwise, and return what became of it."""
     delivery = delivery_pb2.Delivery(
-        delivery_id=f"d-{body.hex()}",
+        delivery_id=delivery_id or f"d-{body.hex()}",
         source=source,
         provider="autopay",
         body=body,

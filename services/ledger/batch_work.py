@@ -110,10 +110,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Deliveries that were there before the batch, and how many more times each came than it was inserted."""
+    """The items that brought each delivery of a batch, and which of the deliveries were there before it."""
 
     known: frozenset[str] = frozenset()
-    again: Mapping[str, int] = field(default_factory=dict)
+    holders: Mapping[str, Sequence[Work]] = field(default_factory=dict)
+
+    def again(self, key: str) -> tuple[str, ...]:
+        """Return the ids under which a delivery came again. An item that failed is not counted: it comes once more."""
+        brought_by = self.holders[key] if key in self.known else self.holders[key][1:]
+        return tuple({work.item.delivery_id: None for work in brought_by if work.failure is None})
 
 
 def _answer(payment: Payment, event: Event, outcome: Outcome, conflict: Conflict | None) -> EventOutcome:

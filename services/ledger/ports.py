@@ -55,7 +55,8 @@ class Repeat:
 
     Attributes:
         key: the delivery's `_id`.
-        seen: how many more times it came.
+        seen_by: the ids of the deliveries that brought it again. One that is counted already, because this is its
+            retry, is not counted twice.
         disposition: what it is set to, None where it stays.
         seen_at_ms: when it came last.
         over: the dispositions that it takes the place of, None for any; another one stays, with all that follows here.
@@ -65,7 +66,7 @@ class Repeat:
     """
 
     key: str
-    seen: int
+    seen_by: tuple[str, ...]
     disposition: Disposition | None
     seen_at_ms: int
     over: frozenset[Disposition] | None = None

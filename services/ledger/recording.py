@@ -148,25 +148,22 @@ class Recorder:
             # Nobody may be acknowledged for bytes that are not there, whichever item brought them first.
             for work in holders[keys[position]]:
                 work.fail(Failure.UNSTORABLE, "delivery")
-        known = frozenset(keys[position] for position in inserted.existing)
-        counts = {key: len(same) - (key not in known) for key, same in holders.items()}
-        return Seen(known=known, again={key: count for key, count in counts.items() if count})
+        return Seen(known=frozenset(keys[position] for position in inserted.existing), holders=holders)
 
     async def _finish_deliveries(self, works: Sequence[Work], seen: Seen, now_ms: int) -> None:
         """Count repeats and put right the dispositions that were guessed wrong, before anything is acknowledged."""
-        updates = {
-            key: Repeat(key=key, seen=count, disposition=None, seen_at_ms=now_ms) for key, count in seen.again.items()
-        }
+        updates = {}
         for key, work in speaking_of(works).items():
-            actual = disposition_of(work)
+            actual, known = disposition_of(work), key in seen.known
             # Of bytes seen before only storage knows what was said then, and whether this takes its place.
-            if key in seen.known or actual is not work.guess:
+            said = known or actual is not work.guess
+            if said or len(seen.holders[key]) > 1:
                 updates[key] = Repeat(
                     key=key,
-                    seen=seen.again.get(key, 0),
-                    disposition=actual,
+                    seen_by=seen.again(key),
+                    disposition=actual if said else None,
                     seen_at_ms=now_ms,
-                    over=GIVES_WAY[actual] if key in seen.known else None,
+                    over=GIVES_WAY[actual] if known else None,
                     payments=work.payments,
                     conflicts=work.conflicts,
                     detail=work.item.detail,

@@ -68,8 +68,8 @@ async def test_repeats_are_counted_and_dated(stores: Stores) -> None:
     await stores.deliveries.insert_new([encoded(stores, b"{1}"), encoded(stores, b"{2}")])
     await stores.deliveries.repeat(
         [
-            Repeat(key=key_of(b"{1}"), seen=3, disposition=None, seen_at_ms=NOW_MS + 9),
-            Repeat(key=key_of(b"{2}"), seen=0, disposition=Disposition.DUPLICATE, seen_at_ms=NOW_MS + 5),
+            Repeat(key=key_of(b"{1}"), seen_by=("d-2", "d-3", "d-4"), disposition=None, seen_at_ms=NOW_MS + 9),
+            Repeat(key=key_of(b"{2}"), seen_by=(), disposition=Disposition.DUPLICATE, seen_at_ms=NOW_MS + 5),
         ]
     )
     one, two = await found(stores, b"{1}"), await found(stores, b"{2}")
@@ -81,14 +81,32 @@ async def test_repeats_are_counted_and_dated(stores: Stores) -> None:
 async def test_concurrent_repeats_are_all_counted(stores: Stores) -> None:
     """Counting is one atomic step: nothing is lost between replicas."""
     await stores.deliveries.insert_new([encoded(stores, b"{}")])
-    again = [Repeat(key=key_of(b"{}"), seen=1, disposition=None, seen_at_ms=NOW_MS)]
-    await asyncio.gather(*(stores.deliveries.repeat(again) for _ in range(10)))
+    again = [
+        Repeat(key=key_of(b"{}"), seen_by=(f"again-{number}",), disposition=None, seen_at_ms=NOW_MS)
+        for number in range(10)
+    ]
+    await asyncio.gather(*(stores.deliveries.repeat([each]) for each in again))
     assert (await found(stores, b"{}"))["count"] == 11
+
+
+@pytest.mark.parametrize("over", [None, frozenset(Disposition)], ids=["any", "over"])
+async def test_a_retry_is_counted_once(stores: Stores, over: frozenset[Disposition] | None) -> None:
+    """A delivery that comes again under an id that is counted already, the first or the last, was counted."""
+    await stores.deliveries.insert_new([encoded(stores, b"{}")])
+
+    async def again(*delivery_ids: str) -> int:
+        disposition = None if over is None else Disposition.RECORDED
+        repeat = Repeat(key=key_of(b"{}"), seen_by=delivery_ids, disposition=disposition, seen_at_ms=NOW_MS, over=over)
+        await stores.deliveries.repeat([repeat])
+        return int((await found(stores, b"{}"))["count"])
+
+    assert [await again(each) for each in ("d-1", "d-2", "d-2", "d-1", "d-2", "d-3")] == [1, 2, 2, 2, 2, 3]
+    assert await again("d-1", "d-3", "d-4") == 4
 
 
 async def test_a_repeat_of_what_is_not_there_creates_nothing(stores: Stores) -> None:
     """Counting unknown bytes leaves no half document behind."""
-    await stores.deliveries.repeat([Repeat(key=key_of(b"?"), seen=1, disposition=None, seen_at_ms=NOW_MS)])
+    await stores.deliveries.repeat([Repeat(key=key_of(b"?"), seen_by=("d-1",), disposition=None, seen_at_ms=NOW_MS)])
     assert await stores.delivery_document(key_of(b"?")) is None
 
 

@@ -66,7 +66,11 @@ class MemoryDeliveries:
             if document is None:
                 continue
             document["last_seen_at"] = DatetimeMS(repeat.seen_at_ms)
-            document["count"] = Int64(document["count"] + repeat.seen)
+            counted = {document["delivery_id"], document.get("last_delivery_id")}
+            for delivery_id in repeat.seen_by:
+                if delivery_id not in counted:
+                    document["count"] = Int64(document["count"] + 1)
+                    document["last_delivery_id"] = delivery_id
             over = repeat.over if repeat.over is not None else frozenset(Disposition)
             if repeat.disposition is not None and Disposition[document["disposition"].upper()] in over:
                 document["disposition"] = DISPOSITIONS[repeat.disposition]

@@ -71,7 +71,8 @@ async def test_a_dismissed_conflict_stays_dismissed(mongo_url: str) -> None:
         forged = captured("T-1", 12_000)
         await deliver(ledger, b"forged", forged)
         assert (await resolve(ledger, b"forged", DISMISS, note="a test of theirs")).disposition == DISMISSED
-        assert (await deliver(ledger, b"forged", forged)).disposition == CONFLICT
+        again = await deliver(ledger, b"forged", forged, delivery_id="d-again")
+        assert again.disposition == CONFLICT
         assert not await listed(ledger)
         [kept] = await listed(ledger, disposition=DISMISSED)
         assert (kept.count, kept.resolutions[0].note) == (2, "a test of theirs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bson import DatetimeMS, Int64
+from bson import DatetimeMS
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
@@ -51,20 +51,27 @@ class MongoDeliveries:
 
 
 def _operation(repeat: Repeat) -> UpdateOne:
-    seen_at = DatetimeMS(repeat.seen_at_ms)
-    if repeat.over is None:
-        changes = {"last_seen_at": seen_at, **(_said(repeat) if repeat.disposition is not None else {})}
-        update: dict[str, Any] = {"$set": changes}
-        if repeat.seen:
-            update["$inc"] = {"count": Int64(repeat.seen)}
-        return UpdateOne({"_id": repeat.key}, update)
-    over = [DISPOSITIONS[disposition] for disposition in repeat.over]
-    gives_way = {"$in": ["$disposition", over]}
-    said: dict[str, Any] = dict.fromkeys(("detail", "conflicts"), "$$REMOVE")
-    said |= {name: {"$literal": value} for name, value in _said(repeat).items()}
-    conditions = {name: {"$cond": [gives_way, value, f"${name}"]} for name, value in said.items()}
-    counted = {"last_seen_at": seen_at, "count": {"$add": ["$count", Int64(repeat.seen)]}}
-    return UpdateOne({"_id": repeat.key}, [{"$set": {**counted, **conditions}}])
+    said = _said(repeat) if repeat.disposition is not None else {}
+    said["last_seen_at"] = DatetimeMS(repeat.seen_at_ms)
+    if repeat.over is None and not repeat.seen_by:
+        return UpdateOne({"_id": repeat.key}, {"$set": said})
+    changes = {name: {"$literal": value} for name, value in said.items()}
+    if repeat.over is not None:
+        gives_way = {"$in": ["$disposition", [DISPOSITIONS[disposition] for disposition in repeat.over]]}
+        conditional = dict.fromkeys(("detail", "conflicts"), "$$REMOVE") | changes
+        changes |= {name: {"$cond": [gives_way, value, f"${name}"]} for name, value in conditional.items()}
+    return UpdateOne({"_id": repeat.key}, [{"$set": {**changes, **_counted(repeat)}}])
+
+
+def _counted(repeat: Repeat) -> dict[str, Any]:
+    """Return what counts those that are not counted yet: neither the one that brought the bytes first nor the last."""
+    new = {"$setDifference": [{"$literal": list(repeat.seen_by)}, ["$delivery_id", "$last_delivery_id"]]}
+    return {
+        "last_seen_at": DatetimeMS(repeat.seen_at_ms),
+        "count": {"$add": ["$count", {"$size": new}]},
+        # A retry of the first one leaves the last one's name where it is: its own retry may still be on its way.
+        "last_delivery_id": {"$ifNull": [{"$last": new}, "$last_delivery_id"]},
+    }
 
 
 def _said(repeat: Repeat) -> dict[str, Any]:

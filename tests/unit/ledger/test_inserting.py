@@ -101,7 +101,7 @@ async def test_no_answer_leaves_every_item_unknown(error: Exception) -> None:
         insert(error),
         payments.read_durable(["a:b"]),
         payments.update([await a_change()]),
-        deliveries.repeat([Repeat(key="a:b", seen=1, disposition=None, seen_at_ms=0)]),
+        deliveries.repeat([Repeat(key="a:b", seen_by=("d-1",), disposition=None, seen_at_ms=0)]),
     ):
         with pytest.raises(NotDurable):
             await operation
@@ -114,4 +114,6 @@ async def test_any_error_of_an_update_leaves_every_item_unknown(error: Exception
     with pytest.raises(NotDurable):
         await MongoPayments(ending(error)).update([change])
     with pytest.raises(NotDurable):
-        await MongoDeliveries(ending(error)).repeat([Repeat(key="a:b", seen=1, disposition=None, seen_at_ms=0)])
+        await MongoDeliveries(ending(error)).repeat(
+            [Repeat(key="a:b", seen_by=("d-1",), disposition=None, seen_at_ms=0)]
+        )

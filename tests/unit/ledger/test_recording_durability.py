@@ -186,3 +186,28 @@ async def test_a_first_answer_survives_what_came_later(rig: Rig) -> None:
     await rig.record(item("d-2", event("T-1", "e-2")), item("d-3", refund("e-3", 1_000)))
     [result] = await rig.record(replace(first))
     assert (result.events[0].outcome, result.events[0].version) == (CREATED, 3)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_retry_of_what_was_given_back_counts_its_bytes_once(rig: Rig, known: bool) -> None:
+    """An item whose payment others kept changing came once, however often it takes until it is recorded."""
+    again = item("d-1", refund("e-2", 300), body=b"{}")
+    await rig.record(item("d-0", event()), *([item("d-00", refund("e-2", 300), body=b"{}")] if known else []))
+    for number in range(3):
+        rig.payments.before_update.append(another_writer(rig, refund(f"other-{number}", 100)))
+    if known:
+        rig.payments.hidden["autopay:T-1"] = 3
+    assert await rig.outcomes(again) == [Failure.CONTENDED]
+    await rig.record(again)
+    await rig.record(again)
+    assert rig.deliveries.documents[key_of(b"{}")]["count"] == 1 + known
+
+
+async def test_a_retry_after_a_lost_count_is_not_counted_again(rig: Rig) -> None:
+    """Bytes that were counted before the answer got lost are not counted by the retry."""
+    await rig.record(item("d-0", event(), body=b"{}"))
+    rig.deliveries.fail("repeat")
+    await rig.record(item("d-1", event(), body=b"{}"))
+    rig.deliveries.heal()
+    await rig.record(item("d-1", event(), body=b"{}"))
+    assert rig.deliveries.documents[key_of(b"{}")]["count"] == 2
