@@ -44,6 +44,15 @@ def event_of(body: bytes) -> Event:
         raise Unprocessable([Wrong("body", str(error))]) from None
     if not isinstance(fields, dict):
         raise Unprocessable([Wrong("body", "must be a JSON object")])
+    return event_of_fields(fields)
+
+
+def event_of_fields(fields: Mapping[str, object]) -> Event:
+    """Return the event that the fields of a native body state, numbers as `parse_exact` leaves them.
+
+    Raises:
+        Unprocessable: fields are wrong; every one is named.
+    """
     return _Reading(fields).event()
 
 

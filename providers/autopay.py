@@ -108,7 +108,7 @@ def _verify_in_body(body: bytes, secrets: Sequence[Secret], now_s: float, window
 
 
 def _digest(signature: str) -> bytes:
-    return hex_digest(signature.removeprefix(_PREFIX))
+    return hex_digest(signature.removeprefix(_PREFIX), any_case=True)
 
 
 def _timestamp_of(body: bytes) -> int:

@@ -53,8 +53,8 @@ def required(headers: HeaderLookup, name: str) -> str:
     return value
 
 
-def hex_digest(text: str, algorithm: str = "sha256") -> bytes:
-    """Return the bytes of a digest in hexadecimal.
+def hex_digest(text: str, algorithm: str = "sha256", *, any_case: bool = False) -> bytes:
+    """Return the bytes of a digest in lower-case hexadecimal; `any_case` for senders that may write capitals.
 
     Raises:
         Refused: not exactly the digits that the algorithm gives.
@@ -64,8 +64,8 @@ def hex_digest(text: str, algorithm: str = "sha256") -> bytes:
         given = bytes.fromhex(text)
     except ValueError:
         given = b""
-    # fromhex skips spaces, so both lengths are looked at.
-    if len(text) != 2 * size or len(given) != size:
+    # fromhex skips spaces and takes capitals; only the one text that a signer writes is taken.
+    if len(given) != size or given.hex() != (text.lower() if any_case else text):
         raise invalid(f"The signature must be {2 * size} hexadecimal digits.")
     return given
 

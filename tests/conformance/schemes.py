@@ -1,0 +1,23 @@
+"""The ways to sign that a vectors file can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tests.conformance.signing import HmacRecipe, Recipe
+
+
+def recipe_of(table: Mapping[str, Any], *, url: str) -> Recipe:
+    """Return the recipe that a file's `signing` describes."""
+    return _SCHEMES[table.get("scheme", "hmac")](table, url)
+
+
+def _hmac(table: Mapping[str, Any], url: str) -> Recipe:
+    words = {name: value for name, value in table.items() if name not in {"scheme", "headers"}}
+    templates: Mapping[str, str] = table["headers"]
+    dated = any("{timestamp}" in template for template in templates.values())
+    return HmacRecipe(templates=templates, url=url, dated=dated, **words)
+
+
+_SCHEMES: Final[Mapping[str, Callable[[Mapping[str, Any], str], Recipe]]] = {"hmac": _hmac}
