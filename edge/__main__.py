@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import Final
 
+from edge import sources
 from edge.settings import EdgeSettings
 from edge.supervisor import ADMIN_FD, PUBLIC_FD, supervise
 from mesh import identity
@@ -28,6 +29,7 @@ def main() -> None:
         settings = EdgeSettings.load()
         # A supervisor would start workers that can't read them again and again.
         identity.of(settings)
+        sources.load(settings)
         inherited = PUBLIC_FD in os.environ
         if inherited:
             _end_with_supervisor()

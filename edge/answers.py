@@ -1,7 +1,8 @@
-"""What a native sender is told: the outcome table of docs/architecture.md."""
+"""What a sender is told: the outcome table of docs/architecture.md, for native senders and for third parties."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -9,6 +10,13 @@ from aiohttp import web
 
 from edge.model import Answer, Disposition, Outcome
 from edge.problems import problem
+from providers.contract import Provider
+
+# Answer, source, request id, trace id → what is sent, and its outcome in a word for logs and metrics.
+Answering = Callable[[Answer, str, str, str], tuple[web.Response, str]]
+
+# Outcomes that a person has to look at: what arrived waits in the ledger's quarantine.
+QUARANTINED: Final = frozenset({"conflict", "unprocessable"})
 
 _STATUS_WORDS: Final = {
     Outcome.CREATED: "processed",
@@ -17,14 +25,34 @@ _STATUS_WORDS: Final = {
     Outcome.DUPLICATE: "already_processed",
 }
 _ACKNOWLEDGED: Final = frozenset(
-    {Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING}
+    {Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING, Disposition.DISMISSED}
 )
 # Sending these again can't help: the sender has to change the delivery.
 _REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", "UNSTORABLE"})
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+# Kept, and not recorded as it came. A third party can't correct it, and would stop sending if it were refused.
+_KEPT_WORDS: Final = {Disposition.UNPROCESSABLE: "unprocessable", Disposition.CONFLICT: "conflict"}
+_EVENTLESS_WORDS: Final = {Disposition.WAITING: "waiting", Disposition.DISMISSED: "dismissed"}
 
 
-def native(answer: Answer, *, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
+def answering(provider: Provider) -> Answering:
+    """Return how deliveries of a provider are answered."""
+    if provider.native:
+        return native
+    body = provider.acknowledgement.body
+    headers = {"Content-Type": provider.acknowledgement.content_type, "Cache-Control": "no-store"}
+
+    def third_party(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
+        del source
+        if not answer.durable or answer.disposition is Disposition.UNKNOWN:
+            return not_durable(answer.reason, request_id, trace_id), "not_durable"
+        word = _KEPT_WORDS.get(answer.disposition) or _word(answer)
+        return web.Response(body=body, headers=headers), word
+
+    return third_party
+
+
+def native(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
     """Return the HTTP answer to a native delivery, and its outcome in a word for logs and metrics."""
     if answer.durable and answer.disposition in _ACKNOWLEDGED:
         return _acknowledged(answer, source, request_id, trace_id)
@@ -56,14 +84,10 @@ def not_durable(reason: str, request_id: str, trace_id: str) -> web.Response:
 
 
 def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
-    body: dict[str, Any]
-    if not answer.events:
-        word = "ignored"
-        body = {"status": word, "source": source}
-    else:
+    word = _word(answer)
+    body: dict[str, Any] = {"status": word, "source": source}
+    if answer.events:
         event = answer.events[0]
-        # An outcome that only a newer ledger knows is durable all the same.
-        word = _STATUS_WORDS.get(event.outcome, "processed")
         body = {
             "status": word,
             "source": source,
@@ -77,3 +101,10 @@ def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -
     body["request_id"] = request_id
     body["trace_id"] = trace_id
     return web.Response(body=orjson.dumps(body), headers=_JSON), word
+
+
+def _word(answer: Answer) -> str:
+    if not answer.events:
+        return _EVENTLESS_WORDS.get(answer.disposition, "ignored")
+    # An outcome that only a newer ledger knows is durable all the same.
+    return _STATUS_WORDS.get(answer.events[0].outcome, "processed")

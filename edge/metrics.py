@@ -17,6 +17,9 @@ class WebhookMetrics:
         self.registry = registry
         self._outcomes = Counts("webhooks", "Webhooks answered.", ("source", "outcome", "status"), registry)
         self._keys = Counts("webhook_key_uses", "Webhooks verified, by key id.", ("source", "key_id"), registry)
+        self._quarantined = Counts(
+            "webhooks_quarantined", "Webhooks kept for a person to look at.", ("source", "outcome"), registry
+        )
         self._seconds = Histogram("webhook_duration_seconds", "Time to answer.", buckets=_SECONDS, registry=registry)
 
     def answered(self, source: str, outcome: str, status: int, duration_s: float) -> None:
@@ -27,3 +30,7 @@ class WebhookMetrics:
     def key_used(self, source: str, key_id: str) -> None:
         """Count one verification."""
         self._keys.add(source, key_id)
+
+    def quarantined(self, source: str, outcome: str) -> None:
+        """Count one delivery that contradicts what is recorded, or that can't be processed."""
+        self._quarantined.add(source, outcome)

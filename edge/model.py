@@ -17,6 +17,7 @@ class Disposition(IntEnum):
     UNPROCESSABLE = 4
     CONFLICT = 5
     WAITING = 6
+    DISMISSED = 7
 
 
 class Outcome(IntEnum):

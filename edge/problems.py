@@ -42,6 +42,7 @@ _STATUS_BY_REASON: Final = {
     "SOURCE_UNKNOWN": 404,
     "TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA": 415,
+    "RATE_LIMITED": 429,
     # Of the mesh to us: an allow-list is wrong. The sender did nothing wrong and should try again.
     "FORBIDDEN": 503,
 }

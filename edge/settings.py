@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Self
 
+from limits import RateLimitItem, parse
 from pydantic import Field, SecretStr, model_validator
 
-from mesh.settings import Address, MeshSettings
+from edge.client_address import networks_of
+from mesh.settings import Address, MeshSettings, prefixed
 from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_key
 
-_SECRET_CHARACTERS_MIN = 32
+# Of secrets that we make ourselves; a provider's own may be shorter.
+SECRET_CHARACTERS_MIN = 32
+_OFF = "off"
+_SECRETS_OF_SOURCES = "WEBHOOK_SECRET_"
 # 22 characters of URL-safe base64 hold 128 bits.
 _API_SECRET_CHARACTERS_MIN = 22
 
@@ -54,6 +60,36 @@ class EdgeSettings(MeshSettings):
         validation_alias="HMAC_SECRET_KEY",
         description="Secrets of the source `autopay`, comma-separated while one replaces another; none: it is off.",
     )
+    webhook_secrets: Mapping[str, SecretStr] = Field(
+        default_factory=lambda: {name: SecretStr(value) for name, value in prefixed(_SECRETS_OF_SOURCES).items()},
+        validation_alias=_SECRETS_OF_SOURCES,
+        description="Secrets of any source, comma-separated while one replaces another; the variable ends in the "
+        "source's name in upper case, with _ for -: WEBHOOK_SECRET_STRIPE.",
+    )
+    paypal_webhook_id: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="EDGE_PAYPAL_WEBHOOK_ID",
+        description="The id PayPal gave the webhook: what the source `paypal` verifies with.",
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        validation_alias="EDGE_SECRETS_DIR",
+        description="A directory of secrets, SOURCE/KEY-ID, as Kubernetes mounts a Secret; looked at every 2 s, and a "
+        "change counts at once.",
+    )
+    sources: str = Field(
+        default="",
+        validation_alias="AUTOPAY_SOURCES",
+        description="The sources, as TOML; AUTOPAY_SOURCES_FILE names a file of it. Without: one source for each "
+        "provider, named like it. Edge and ingest read the same.",
+    )
+    public_url: str = Field(
+        default="",
+        pattern="^(https?://[^?#]+)?$",
+        validation_alias="EDGE_PUBLIC_URL",
+        description="Where senders reach the edge, for example https://pay.example; with a source's path it is the URL "
+        "that Square signs.",
+    )
     api_keys: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="EDGE_API_KEYS",
@@ -83,6 +119,37 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_IN_BODY_SIGNATURES",
         description="Accept the native form signed inside the body, which parses before it verifies. Production must "
         "switch it off.",
+    )
+    limit_unverified: str = Field(
+        default="10/minute",
+        validation_alias="EDGE_LIMIT_UNVERIFIED",
+        description="How many deliveries with a wrong signature each client address is told 403; then it is told 429. "
+        "`off` is no limit. What verifies is never refused for it.",
+    )
+    limit_reads: str = Field(
+        default="30/minute", validation_alias="EDGE_LIMIT_READS", description="Reads per API key, or `off`."
+    )
+    limit_monitoring: str = Field(
+        default="10/minute",
+        validation_alias="EDGE_LIMIT_MONITORING",
+        description="Requests for the monitoring pages per key, or `off`.",
+    )
+    limit_verified: str = Field(
+        default="off",
+        validation_alias="EDGE_LIMIT_VERIFIED",
+        description="Verified deliveries per source, for example 60000/minute; over it they are told 429, and come "
+        "again.",
+    )
+    limit_storage: SecretStr = Field(
+        default=SecretStr("memory://"),
+        validation_alias="EDGE_LIMIT_STORAGE",
+        description="Where limits are counted: memory:// (each worker by itself), redis://…, rediss://… or "
+        "mongodb://… While that is away, everything passes.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        validation_alias="EDGE_TRUSTED_PROXIES",
+        description="Addresses and CIDR blocks, comma-separated, of proxies whose X-Forwarded-For is believed.",
     )
     body_timeout_s: float = Field(
         default=10.0,
@@ -137,17 +204,46 @@ class EdgeSettings(MeshSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        # Here for the same reason.
+        for name in ("limit_unverified", "limit_reads", "limit_monitoring", "limit_verified"):
+            _named(type(self).model_fields[name].validation_alias, rate_of, getattr(self, name))
+        _named("EDGE_TRUSTED_PROXIES", networks_of, self.trusted_proxies)
+        return self
+
+    @model_validator(mode="after")
     def _check_production(self) -> Self:
         if not self.production:
             return self
         if self.in_body_signatures:
             message = "EDGE_IN_BODY_SIGNATURES must be false in production: that form parses before it verifies"
             raise ValueError(message)
-        short = [each for each in split(self.hmac_secret_key) if len(each) < _SECRET_CHARACTERS_MIN]
+        short = [each for each in split(self.hmac_secret_key) if len(each) < SECRET_CHARACTERS_MIN]
         if short:
-            message = f"HMAC_SECRET_KEY must have at least {_SECRET_CHARACTERS_MIN} characters in production"
+            message = f"HMAC_SECRET_KEY must have at least {SECRET_CHARACTERS_MIN} characters in production"
             raise ValueError(message)
         return self
+
+
+def rate_of(text: str) -> RateLimitItem | None:
+    """Return a limit as a setting writes it, None for `off`.
+
+    Raises:
+        ValueError: it is neither `off` nor like `10/minute`.
+    """
+    if text.strip().lower() == _OFF:
+        return None
+    try:
+        return parse(text)
+    except ValueError:
+        raise ValueError("must be off, or like 10/minute or 1000 per 5 minutes") from None
+
+
+def _named(variable: object, read: Callable[[str], object], text: str) -> None:
+    try:
+        read(text)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
 
 
 def api_keys_of(keys: Iterable[str]) -> dict[str, str]:

@@ -5,20 +5,41 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from edge.settings import EdgeSettings, split
-from providers.autopay import AutopayProvider
+from edge.settings import SECRET_CHARACTERS_MIN, EdgeSettings, split
+from providers import registry
+from providers import sources as configuration
 from providers.contract import Provider, Secret, Window
+from providers.sources import Configured, path_of, variable_of
+
+SECRETS_MAX: Final = 16
+# Native paths of the product's specification, and the general form.
+_AUTOPAY_PATHS: Final = (path_of("autopay"), "/webhook/payment", "/webhooks/autopay")
+
+Secrets = Mapping[str, Sequence[Secret]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Source:
-    """One inbound integration: a namespace of ids, a provider type, its active secrets."""
+    """One inbound integration: a namespace of ids, a provider type, its active secrets.
+
+    Attributes:
+        name: its name.
+        provider: its provider, configured for it.
+        window: its replay window.
+        secrets: those that verify now; empty where it is off. Replaced as a whole when they rotate, never changed.
+    """
 
     name: str
     provider: Provider
-    secrets: Sequence[Secret]
     window: Window
+    secrets: Sequence[Secret] = ()
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The paths its webhooks are sent to."""
+        return _AUTOPAY_PATHS if self.name == "autopay" else (path_of(self.name),)
 
 
 def key_id_of(secret: str) -> str:
@@ -26,15 +47,86 @@ def key_id_of(secret: str) -> str:
     return hashlib.sha256(b"autopay key id:" + secret.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def load(settings: EdgeSettings) -> Mapping[str, Source]:
-    """Return the configured sources by name; a source without a secret is off.
+def configured(settings: EdgeSettings, providers: Mapping[str, Provider]) -> Mapping[str, Configured]:
+    """Return what is configured under each name.
 
     Raises:
-        ValueError: two sources share a secret.
+        ValueError: the sources file is wrong; the text names the variable and the line or field.
     """
-    secrets = tuple(Secret(key_id_of(value), value) for value in split(settings.hmac_secret_key))
-    if not secrets:
-        return {}
+    # One switch for the one form that parses before it verifies, whatever a file says.
+    enforced = {} if settings.in_body_signatures else {"autopay": {"in_body": False}}
+    try:
+        return configuration.load(settings.sources, providers, public_url=settings.public_url, enforced=enforced)
+    except ValueError as error:
+        raise ValueError(f"AUTOPAY_SOURCES_FILE: {error}") from None
+
+
+def load(settings: EdgeSettings, providers: Mapping[str, Provider] | None = None) -> Mapping[str, Source]:
+    """Return every source by name, with the secrets of the environment; one without a secret is off.
+
+    Args:
+        settings: the edge's.
+        providers: those that there are, by name; None for all that are installed.
+
+    Raises:
+        ValueError: the sources file or a secret is wrong; the text names which.
+    """
     window = Window(age_s_max=settings.webhook_age_s_max, skew_s_max=settings.webhook_skew_s_max)
-    provider = AutopayProvider(in_body_allowed=settings.in_body_signatures)
-    return {"autopay": Source(name="autopay", provider=provider, secrets=secrets, window=window)}
+    known = configured(settings, registry.load() if providers is None else providers)
+    secrets = checked(environment_secrets(settings, known), known, production=settings.production)
+    return {
+        name: Source(name=name, provider=each.provider, window=window, secrets=secrets.get(name, ()))
+        for name, each in known.items()
+    }
+
+
+def environment_secrets(settings: EdgeSettings, known: Mapping[str, Configured]) -> Secrets:
+    """Return the secrets that the environment gives to each source.
+
+    Raises:
+        ValueError: a variable names no source.
+    """
+    names = {variable_of(name): name for name in known}
+    values: dict[str, list[str]] = {}
+    for variable, value in settings.webhook_secrets.items():
+        name = names.get(variable.upper())
+        if name is None:
+            raise ValueError(f"WEBHOOK_SECRET_{variable}: there is no source of this name")
+        values.setdefault(name, []).extend(split(value))
+    for name, value in (("autopay", settings.hmac_secret_key), ("paypal", settings.paypal_webhook_id)):
+        if parts := split(value):
+            if name not in known:
+                raise ValueError(f"there is no source {name}, and a secret for it")
+            values.setdefault(name, []).extend(parts)
+    return {name: tuple(Secret(key_id_of(each), each) for each in given) for name, given in values.items()}
+
+
+def checked(secrets: Secrets, known: Mapping[str, Configured], *, production: bool) -> Secrets:
+    """Return secrets that may be used together, each value once.
+
+    Raises:
+        ValueError: two sources share one, a source has too many, or one that it can't use; no secret is shown.
+    """
+    owners: dict[str, str] = {}
+    unique: dict[str, Sequence[Secret]] = {}
+    for name, given in secrets.items():
+        by_value: dict[str, Secret] = {}
+        for secret in given:
+            _check(secret, known[name], production=production)
+            owner = owners.setdefault(secret.value, name)
+            if owner != name:
+                # With one key, whoever may write one of them could write the other.
+                raise ValueError(f"sources {owner} and {name} have the same secret; give each its own")
+            by_value.setdefault(secret.value, secret)
+        if len(by_value) > SECRETS_MAX:
+            raise ValueError(f"source {name} has {len(by_value)} secrets; at most {SECRETS_MAX} may be active at once")
+        unique[name] = tuple(by_value.values())
+    return unique
+
+
+def _check(secret: Secret, source: Configured, *, production: bool) -> None:
+    if source.problem:
+        raise ValueError(f"source {source.name} has a secret, and can't verify: {source.problem}")
+    if production and source.provider.native and len(secret.value) < SECRET_CHARACTERS_MIN:
+        least = f"at least {SECRET_CHARACTERS_MIN} characters in production"
+        raise ValueError(f"source {source.name}: the secret {secret.key_id} must have {least}")

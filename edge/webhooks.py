@@ -11,8 +11,10 @@ import structlog
 from aiohttp import web
 from opentelemetry.trace import StatusCode
 
-from edge.answers import native
+from edge.answers import QUARANTINED, answering
 from edge.bodies import BodyReader
+from edge.certificates import Certificates
+from edge.limits import Limits, rate_limited
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.problems import bug, of_fault, send_again
@@ -21,7 +23,7 @@ from edge.sources import Source
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
 from mesh.tracing import Root, Tracing
-from providers.contract import Refused
+from providers.contract import Certified, Refused, Verified
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -49,6 +51,8 @@ class Webhooks:
         self,
         *,
         bodies: BodyReader,
+        certificates: Certificates,
+        limits: Limits,
         batcher: Batcher[Delivery, Answer],
         ids: RequestIds,
         readiness: Readiness,
@@ -58,6 +62,8 @@ class Webhooks:
     ) -> None:
         """Serve with these parts, all of them the process's own."""
         self._bodies = bodies
+        self._certificates = certificates
+        self._limits = limits
         self._batcher = batcher
         self._ids = ids
         self._readiness = readiness
@@ -66,8 +72,11 @@ class Webhooks:
         self._log = log
 
     def handler(self, source: Source) -> Handler:
-        """Return the aiohttp handler of a source."""
+        """Return the aiohttp handler of a source: what depends on the source is looked up now, not per request."""
         span_name = f"POST /webhooks/{source.name}"
+        answered = answering(source.provider)
+        verified = self._verified_by_certificate if isinstance(source.provider, Certified) else self._verified
+        limit = self._limits.verified if self._limits.verified.on else None
 
         async def handle(request: web.Request) -> web.Response:
             started = time.perf_counter()
@@ -75,14 +84,16 @@ class Webhooks:
             root = self._tracing.root(span_name, request.headers.get("traceparent", "")[:_TRACEPARENT_CHARACTERS])
             delivery = None
             try:
-                delivery = await self._verified(request, source, request_id, root)
+                believed = await verified(request, source, request_id, root)
+                if limit is not None:
+                    await limit.demand(source.name)
+                delivery = believed
                 answer = await self._batcher.submit(delivery, size=len(delivery.body))
-                response, outcome = native(answer, source=source.name, request_id=request_id, trace_id=root.trace_id)
+                response, outcome = answered(answer, source.name, request_id, root.trace_id)
+                if outcome in QUARANTINED:
+                    self._alert(source.name, outcome, answer, request_id, root)
             except Fault as fault:
-                # What goes wrong after it is verified is not the sender's doing, whatever the fault's kind.
-                refusal = of_fault if delivery is None else send_again
-                response = refusal(fault, request_id=request_id, trace_id=root.trace_id)
-                outcome = fault.reason.lower()
+                response, outcome = await self._refusal(fault, request, delivery, request_id, root)
             except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
                 response = bug(span_name, request_id=request_id, trace_id=root.trace_id)
                 outcome = "internal"
@@ -98,15 +109,43 @@ class Webhooks:
         return handle
 
     async def _verified(self, request: web.Request, source: Source, request_id: str, root: Root) -> Delivery:
+        if not source.secrets:
+            raise _off()
         body = await self._bodies.read(request)
         now_s = time.time()
-        provider = source.provider
-        headers = request.headers
         try:
-            verified = provider.verify(body, headers, source.secrets, now_s=now_s, window=source.window)
+            verified = source.provider.verify(body, request.headers, source.secrets, now_s=now_s, window=source.window)
         except Refused as refused:
-            raise Fault(kind=Kind.FORBIDDEN, reason=refused.reason, message=refused.message) from None
+            raise _fault(refused) from None
+        return self._delivery(verified, request, source, now_s=now_s, request_id=request_id, root=root)
+
+    async def _verified_by_certificate(
+        self, request: web.Request, source: Source, request_id: str, root: Root
+    ) -> Delivery:
+        """Verify where the provider signs with a certificate that has to be fetched; only such sources pay for it."""
+        provider, headers = source.provider, request.headers
+        assert isinstance(provider, Certified)  # noqa: S101 - decided once, when the handler was built
+        if not source.secrets:
+            raise _off()
+        body = await self._bodies.read(request)
+        try:
+            url = provider.certificate_url(headers)
+            chain = await self._certificates.chain(url)
+            # The secrets and the time are those of now, not of before the fetch.
+            now_s = time.time()
+            verified = provider.verify_certified(
+                body, headers, source.secrets, chain=chain, now_s=now_s, window=source.window
+            )
+        except Refused as refused:
+            raise _fault(refused) from None
+        self._certificates.believe(url)
+        return self._delivery(verified, request, source, now_s=now_s, request_id=request_id, root=root)
+
+    def _delivery(
+        self, verified: Verified, request: web.Request, source: Source, *, now_s: float, request_id: str, root: Root
+    ) -> Delivery:
         kept = []
+        headers, provider = request.headers, source.provider
         for name in provider.kept_headers:
             value = headers.get(name)
             if value is not None:
@@ -122,6 +161,33 @@ class Webhooks:
             received_at_ms=int(now_s * 1000),
             signed_at_ms=0 if verified.signed_at_s is None else verified.signed_at_s * 1000,
             traceparent=root.traceparent,
+        )
+
+    async def _refusal(
+        self, fault: Fault, request: web.Request, delivery: Delivery | None, request_id: str, root: Root
+    ) -> tuple[web.Response, str]:
+        if delivery is not None:
+            # What goes wrong after it is verified is not the sender's doing, whatever the fault's kind.
+            response = send_again(fault, request_id=request_id, trace_id=root.trace_id)
+            return response, fault.reason.lower()
+        if fault.reason == "SIGNATURE_INVALID" and self._limits.unverified.on:
+            # Asked only now: nothing that verifies is ever refused for what others sent from its address.
+            wait_s = await self._limits.unverified.hit(self._limits.addresses.of(request))
+            if wait_s is not None:
+                fault = rate_limited(wait_s)
+        return of_fault(fault, request_id=request_id, trace_id=root.trace_id), fault.reason.lower()
+
+    def _alert(self, source: str, outcome: str, answer: Answer, request_id: str, root: Root) -> None:
+        """Say what a person has to look at; it waits in the ledger's quarantine."""
+        self._metrics.quarantined(source, outcome)
+        fields = {event.conflict_field for event in answer.events} | {name for name, _ in answer.errors}
+        self._log.warning(
+            "quarantined",
+            request_id=request_id,
+            trace_id=root.trace_id,
+            source=source,
+            outcome=outcome,
+            fields=sorted(fields - {""}),
         )
 
     def _account(
@@ -146,3 +212,12 @@ class Webhooks:
             if status >= 500:  # noqa: PLR2004 - HTTP's server errors
                 span.set_status(StatusCode.ERROR, outcome)
             span.end()
+
+
+def _off() -> Fault:
+    message = "No such source is configured here, or it has no active secret."
+    return Fault(kind=Kind.NOT_FOUND, reason="SOURCE_UNKNOWN", message=message)
+
+
+def _fault(refused: Refused) -> Fault:
+    return Fault(kind=Kind.FORBIDDEN, reason=refused.reason, message=refused.message)

@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
+import aiohttp
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from edge import admin, sources, unserved
+from edge import admin, limits, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.api_keys import ApiKeys
 from edge.bodies import BODY_BYTES_MAX, BodyReader
+from edge.certificates import Certificates
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.problems import problem
@@ -34,8 +36,6 @@ from mesh.metrics import BatchMetrics, measure_certificate
 
 _BACKLOG: Final = 4_096
 _KEEPALIVE_S: Final = 75
-# Native paths of the product's specification, both the same handler, and the general form.
-_AUTOPAY_PATHS: Final = ("/webhooks/payments", "/webhook/payment", "/webhooks/autopay")
 
 
 def build(
@@ -53,10 +53,11 @@ def build(
         detail = "No such source is configured here, or it has no active secret."
         return problem(404, "SOURCE_UNKNOWN", detail, request_id=ids.next(), trace_id="")
 
-    autopay = configured.get("autopay")
-    handler = webhooks.handler(autopay) if autopay is not None else unknown_source
-    for path in _AUTOPAY_PATHS:
-        app.router.add_post(path, handler)
+    # Each has a route of its own, found by one look into a table; one that is off now may get a secret later.
+    for source in configured.values():
+        handler = webhooks.handler(source)
+        for path in source.paths:
+            app.router.add_post(path, handler)
     app.router.add_post("/webhooks/{source}", unknown_source)
     app.add_routes(reads.routes())
     unserved.add(app, ids)
@@ -72,7 +73,8 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     configured = sources.load(settings)
     own = identity.of(settings)
     measure_certificate(own, registry)
-    if not configured:
+    active = sorted(source.name for source in configured.values() if source.secrets)
+    if "autopay" not in active:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
     ids, readiness = RequestIds(), Readiness()
     stop = stop_on_signal()
@@ -93,7 +95,10 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             name="the mesh",
             observer=BatchMetrics(registry),
         )
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         webhooks = Webhooks(
+            certificates=Certificates(session),
+            limits=limits.build(settings, registry, log),
             bodies=BodyReader(timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max),
             batcher=batcher,
             ids=ids,
@@ -114,7 +119,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         runner = await _run(app, public, stack, settings.drain_grace_s)
         await _run(admin.build(readiness, registry), admin_socket, stack, 0)
         readiness.ready = True
-        log.info("listening", address=_address(public), admin=_address(admin_socket))
+        log.info("listening", address=_address(public), admin=_address(admin_socket), sources=active)
         await stop.wait()
         readiness.ready = False
         await _drain(runner, batcher, settings, log)

@@ -136,6 +136,24 @@ def environment_names(settings_cls: type[BaseSettings]) -> dict[str, str]:
     return names
 
 
+def prefixed(prefix: str) -> dict[str, str]:
+    """Return the environment variables that start with a prefix, by what follows it; `…_FILE` names a file.
+
+    Raises:
+        ValueError: a file can't be read; the message names its variable.
+    """
+    found: dict[str, str] = {}
+    for name, value in os.environ.items():
+        rest = name.removeprefix(prefix)
+        if rest == name or not rest or not value:
+            continue
+        if rest.endswith(_FILE_SUFFIX):
+            found.setdefault(rest.removesuffix(_FILE_SUFFIX), _content(name, value))
+        else:
+            found[rest] = value
+    return found
+
+
 def environment_without(*prefixes: str) -> dict[str, str]:
     """Return this process's environment without the variables that start with a prefix."""
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

@@ -44,7 +44,8 @@ class Secret:
     """One active secret of a source, with the id that is recorded when it verifies."""
 
     key_id: str
-    value: str
+    # Not shown where the object is: a log or a traceback must not hold it.
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

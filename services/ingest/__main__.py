@@ -18,6 +18,7 @@ from providers import registry
 from services.ingest.adapters import insight_client, ledger_client, ledger_inbox
 from services.ingest.adapters.event_message import encode
 from services.ingest.intake import Budgets, Intake
+from services.ingest.mappings import Mappings
 from services.ingest.metrics import IngestMetrics
 from services.ingest.redriving import Redriver
 from services.ingest.servicer import SERVICE, IngestServicer
@@ -38,7 +39,7 @@ async def serve(settings: IngestSettings) -> None:
         open_channel(settings.ledger_target, service=ledger_client.SERVICE, identity=own) as ledger,
     ):
         intake = Intake(
-            registry.load(),
+            Mappings(registry.load(), configuration=settings.sources),
             encode,
             insight_client.InsightScorer(insight),
             ledger_client.LedgerClient(ledger),

@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from mesh.errors import Fault, Kind, invalid
 from mesh.tracing import Tracing, traceparent_of
-from providers.contract import Event, Provider, Unprocessable, Wrong
+from providers.contract import Event, Unprocessable, Wrong
+from services.ingest.mappings import Mappings
 from services.ingest.metrics import IngestMetrics
 from services.ingest.model import Answer, Delivery, Disposition, Entry, RiskMessage
 from services.ingest.ports import Encode, Ledger, Scorer
@@ -46,7 +47,7 @@ class Intake:
 
     def __init__(
         self,
-        providers: Mapping[str, Provider],
+        mappings: Mappings,
         encode: Encode,
         scorer: Scorer,
         ledger: Ledger,
@@ -56,8 +57,8 @@ class Intake:
         metrics: IngestMetrics,
         log: FilteringBoundLogger,
     ) -> None:
-        """Map with `providers`, by name; log and count what is unexpected."""
-        self._providers = providers
+        """Map with `mappings`; log and count what is unexpected."""
+        self._mappings = mappings
         self._encode = encode
         self._scorer = scorer
         self._ledger = ledger
@@ -107,7 +108,7 @@ class Intake:
 
     def _prepare(self, delivery: Delivery, traceparent: str) -> Entry | Answer:
         """Map one delivery alone: whatever is wrong with it is its own answer."""
-        provider = self._providers.get(delivery.provider)
+        provider = self._mappings.of(delivery.source, delivery.provider)
         if provider is None:
             return Answer(reason="SOURCE_UNKNOWN")
         try:

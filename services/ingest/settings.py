@@ -74,6 +74,12 @@ class IngestSettings(MeshSettings):
         validation_alias="INGEST_RECORD_BUDGET_S",
         description="Seconds a batch waits for the ledger before it is answered with an error.",
     )
+    sources: str = Field(
+        default="",
+        validation_alias="AUTOPAY_SOURCES",
+        description="The sources, as TOML; AUTOPAY_SOURCES_FILE names a file of it. Without: one source for each "
+        "provider, named like it. Edge and ingest read the same.",
+    )
     redrive: bool = Field(
         default=True,
         validation_alias="INGEST_REDRIVE",

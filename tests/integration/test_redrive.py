@@ -19,6 +19,7 @@ from services.ingest.adapters.event_message import encode
 from services.ingest.adapters.ledger_client import LedgerClient
 from services.ingest.adapters.ledger_inbox import LedgerInbox
 from services.ingest.intake import Budgets, Intake
+from services.ingest.mappings import Mappings
 from services.ingest.metrics import IngestMetrics
 from services.ingest.model import Disposition
 from services.ingest.redriving import Redriver
@@ -50,7 +51,7 @@ async def test_a_redriven_delivery_becomes_the_payment_it_meant(mongo_url: str) 
         scorer.error = TimeoutError()
         log = logs.configure("ingest", "error")
         intake = Intake(
-            {"partner": provider},
+            Mappings({"partner": provider}),
             encode,
             scorer,
             LedgerClient(channel),

@@ -22,6 +22,7 @@ from services.ingest import model
 from services.ingest.adapters import insight_client, ledger_client
 from services.ingest.adapters.event_message import encode
 from services.ingest.intake import Budgets, Intake
+from services.ingest.mappings import Mappings
 from services.ingest.servicer import SERVICE, IngestServicer
 from tests.unit.ingest.bodies import SAMPLED, UNSAMPLED, ThirdParty, native_body
 from tests.wire.ingest_mesh import RISK, Mesh, delivery, serving
@@ -48,7 +49,7 @@ async def mesh() -> AsyncIterator[Mesh]:
         ledger = await running.enter_async_context(open_channel(ledger_at, service=ledger_client.SERVICE))
         await asyncio.wait_for(asyncio.gather(insight.channel_ready(), ledger.channel_ready()), 5)
         intake = Intake(
-            {**registry.load(), "partner": ThirdParty()},
+            Mappings({**registry.load(), "partner": ThirdParty()}),
             encode,
             insight_client.InsightScorer(insight),
             ledger_client.LedgerClient(ledger),

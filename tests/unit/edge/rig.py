@@ -16,10 +16,11 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, sources, worker
+from edge import admin, limits, sources, worker
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
+from edge.certificates import Certificates
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.readiness import Readiness
@@ -29,6 +30,7 @@ from edge.webhooks import RequestIds, Webhooks
 from mesh import logs
 from mesh.batching import Batcher, BatchLimits
 from mesh.tracing import Tracing
+from providers.contract import Provider
 from tests.fakes.ingest import FakeIngest
 from tests.fakes.ledger_reads import FakeLedgerReads
 
@@ -122,34 +124,46 @@ async def answer_of(reader: asyncio.StreamReader) -> Got:
 
 
 @asynccontextmanager
-async def running_edge(limits: BatchLimits | None = None, **settings: Any) -> AsyncIterator[Edge]:
-    """Run an edge as its worker does, with the fakes in place of the channels."""
+async def running_edge(
+    bounds: BatchLimits | None = None,
+    *,
+    certificates: aiohttp.TCPConnector | None = None,
+    providers: Mapping[str, Provider] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Edge]:
+    """Run an edge as its worker does, with the fakes in place of the channels.
+
+    Certificates are fetched over `certificates`; `providers` stand in for the installed ones.
+    """
     values = {"hmac_secret_key": SECRET, "api_keys": API_KEY, **settings}
     read = EdgeSettings.load(bind="127.0.0.1:0", admin_bind="127.0.0.1:0", **values)
     ingest, ledger, registry, ids = FakeIngest(), FakeLedgerReads(), CollectorRegistry(), RequestIds()
-    bounds = limits or BatchLimits(wait_s_max=read.wait_s_max, attempt_s_max=read.attempt_s_max, retry=True)
+    bounds = bounds or BatchLimits(wait_s_max=read.wait_s_max, attempt_s_max=read.attempt_s_max, retry=True)
     batcher: Batcher[Delivery, Answer] = Batcher(ingest.ingest, bounds, name="the mesh")
     bodies = BodyReader(timeout_s=read.body_timeout_s, unverified_bytes_max=read.unverified_bytes_max)
-    written, tracing, configured = io.TextIOWrapper(io.BytesIO()), Tracing(None, ratio=0), sources.load(read)
+    written, tracing, configured = io.TextIOWrapper(io.BytesIO()), Tracing(None, ratio=0), sources.load(read, providers)
     log = logs.configure("edge", "info", written)
     readiness = Readiness()
     readiness.ready = True
-    webhooks = Webhooks(
-        bodies=bodies,
-        batcher=batcher,
-        ids=ids,
-        readiness=readiness,
-        tracing=tracing,
-        metrics=WebhookMetrics(registry),
-        log=log,
-    )
     keys = ApiKeys(split(read.api_keys))
     reads = Reads(ledger, sources=list(configured), keys=keys, ids=ids, readiness=readiness, tracing=tracing)
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        outside = await stack.enter_async_context(aiohttp.ClientSession(connector=certificates))
+        webhooks = Webhooks(
+            certificates=Certificates(outside),
+            limits=limits.build(read, registry, log),
+            bodies=bodies,
+            batcher=batcher,
+            ids=ids,
+            readiness=readiness,
+            tracing=tracing,
+            metrics=WebhookMetrics(registry),
+            log=log,
+        )
         await worker._run(worker.build(read, configured, webhooks, reads, ids), public, stack, 1)
         await worker._run(admin.build(readiness, registry), inside, stack, 0)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
         host, port = public.getsockname()
         yield Edge(
             host=host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,10 @@ from edge.settings import EdgeSettings, split
 from edge.sources import key_id_of
 from edge.webhooks import RequestIds
 from mesh.settings import environment_names
+from providers import registry
+from providers.autopay import AutopayProvider
+from providers.contract import Provider
+from tests.fakes.acme import Acme
 
 LONG = "a-secret-of-more-than-32-characters-0123456789"
 PRODUCTION: dict[str, Any] = {
@@ -89,7 +94,80 @@ def test_a_source_has_its_secrets_and_its_window() -> None:
 
 def test_a_source_without_a_secret_is_off() -> None:
     """Nothing configured, nothing served."""
-    assert sources.load(EdgeSettings.load()) == {}
+    assert [source for source in sources.load(EdgeSettings.load()).values() if source.secrets] == []
+
+
+def test_each_source_reads_its_own_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """WEBHOOK_SECRET_ and the name in upper case, with _ for -, or a file of it; PayPal's id has a name of its own."""
+    (tmp_path / "secret").write_text("from a file\n")
+    text = '[sources.acme-eu]\nprovider = "acme"\n[sources.paypal]\nprovider = "paypal"'
+    paypal = Acme()
+    paypal.name = "paypal"
+    for name, value in {
+        "WEBHOOK_SECRET_ACME_EU": "one, two",
+        "WEBHOOK_SECRET_ACME_FILE": str(tmp_path / "secret"),
+        "WEBHOOK_SECRET_AUTOPAY": "another",
+        "HMAC_SECRET_KEY": "ours",
+        "EDGE_PAYPAL_WEBHOOK_ID": "WH-1",
+        "AUTOPAY_SOURCES": text,
+    }.items():
+        monkeypatch.setenv(name, value)
+    loaded = sources.load(EdgeSettings.load(), {**registry.load(), "acme": Acme(), "paypal": paypal})
+    active = {name: [secret.value for secret in source.secrets] for name, source in loaded.items() if source.secrets}
+    assert active == {
+        "acme-eu": ["one", "two"],
+        "acme": ["from a file"],
+        "autopay": ["another", "ours"],
+        "paypal": ["WH-1"],
+    }
+
+
+def test_one_secret_never_serves_two_sources() -> None:
+    """Whoever may write one source could write the other; the message names both and shows nothing."""
+    settings = EdgeSettings.load(hmac_secret_key="hunter2", webhook_secrets={"ACME": "x,hunter2"})
+    with pytest.raises(ValueError, match=r"(autopay and acme|acme and autopay) have") as raised:
+        sources.load(settings, {**registry.load(), "acme": Acme()})
+    assert "hunter2" not in str(raised.value)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown": ({"webhook_secrets": {"STRPE": "x"}}, "WEBHOOK_SECRET_STRPE: there is no source"),
+    "many": ({"hmac_secret_key": ",".join(map(str, range(17)))}, "source autopay has 17 secrets; at most 16"),
+    "options": (
+        {"webhook_secrets": {"DEMANDING": "x"}},
+        "source demanding has a secret, and can.t verify",
+    ),
+    "file": ({"sources": "[sources.a]"}, r"AUTOPAY_SOURCES_FILE: sources\.a\.provider: is required"),
+    "short": (
+        {**PRODUCTION, "webhook_secrets": {"AUTOPAY": "short"}},
+        "source autopay: the secret .* must have",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_can_not_work_is_refused_in_a_sentence(case: str) -> None:
+    """A source that could not verify, or a secret that belongs to nobody, stops the start and is named."""
+    values, sentence = WRONG[case]
+    providers: dict[str, Provider] = {**registry.load(), "demanding": Acme(demands_shop=True)}
+    with pytest.raises(ValueError, match=sentence):
+        sources.load(EdgeSettings.load(**values), providers)
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    """Neither a source nor a secret tells its value when it is printed, as in a traceback."""
+    source = sources.load(EdgeSettings.load(hmac_secret_key="hunter2"))["autopay"]
+    assert "hunter2" not in repr(source)
+
+
+def test_a_setting_switches_the_in_body_form_off_for_every_source() -> None:
+    """No file can switch on what EDGE_IN_BODY_SIGNATURES switches off."""
+    text = '[sources.mine]\nprovider = "autopay"\noptions = { in_body = true }'
+    for allowed in (True, False):
+        settings = EdgeSettings.load(sources=text, webhook_secrets={"MINE": "x"}, in_body_signatures=allowed)
+        provider = sources.load(settings)["mine"].provider
+        assert isinstance(provider, AutopayProvider)
+        assert provider._in_body_allowed is allowed
 
 
 def test_a_key_id_is_stable_and_tells_nothing() -> None:

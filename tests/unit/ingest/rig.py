@@ -13,6 +13,7 @@ from mesh import logs, tracing
 from providers.autopay import PROVIDER
 from providers.contract import Event
 from services.ingest.intake import Budgets, Intake
+from services.ingest.mappings import Mappings
 from services.ingest.metrics import IngestMetrics
 from services.ingest.model import Answer, Delivery, EventMessage
 from tests.fakes.ledger import FakeLedger
@@ -33,7 +34,7 @@ class Rig:
         self.tracing = tracing.configure("ingest", exporter=self.spans)
         self.encode_error: Exception | None = None
         self.intake = Intake(
-            {"autopay": PROVIDER, "partner": ThirdParty()},
+            Mappings({"autopay": PROVIDER, "partner": ThirdParty()}),
             self._encode,
             self.scorer,
             self.ledger,
