@@ -9,6 +9,7 @@ from typing import Final
 
 from providers import money
 from providers.contract import Unprocessable, Wrong
+from providers.plain_text import clean
 from providers.strict_json import MalformedError, NumberToken, parse_exact
 
 Path = tuple[str | int, ...]
@@ -16,9 +17,13 @@ Path = tuple[str | int, ...]
 # What the ledger takes as a payment's id; ids of events and objects may be any printable text without spaces.
 _TX_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}").fullmatch
 _ID: Final = re.compile(r"[!-~]{1,200}").fullmatch
+_NUMBER_ID: Final = re.compile(r"[1-9][0-9]{0,29}").fullmatch
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_-]{1,50}").fullmatch
+_ZERO: Final = re.compile(r"0(?:\.0{1,9})?").fullmatch
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})").fullmatch
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_MAX: Final = 253_402_300_799_999
+_DESCRIPTION_CHARACTERS_MAX: Final = 500
 
 
 class Reading:
@@ -66,9 +71,46 @@ class Reading:
         """Return a payment's id that must be there, empty where it is wrong."""
         return self._required(path, _TX_ID, "must be 1 to 100 of A-Z, a-z, 0-9, _, ., : and -")
 
+    def tx_id_of(self, text: str, path: Path) -> str:
+        """Return a payment's id that was made of the text at a path, empty where it is wrong."""
+        if _TX_ID(text) is None:
+            self.refuse(path, "can't be made into an id of 1 to 100 of A-Z, a-z, 0-9, _, ., : and -")
+            return ""
+        return text
+
     def identifier(self, *path: str | int) -> str:
         """Return an id that must be there, empty where it is wrong."""
         return self._required(path, _ID, "must be 1 to 200 printable ASCII characters without spaces")
+
+    def number_id(self, *path: str | int) -> str:
+        """Return an id that is a whole number, written as such or as text, that must be there; empty where wrong."""
+        value = self.at(*path)
+        if isinstance(value, str) and _NUMBER_ID(value) is not None:
+            return str(value)
+        self.refuse(path, "is required" if value is None else "must be a whole number above 0 of at most 30 digits")
+        return ""
+
+    def account(self, *path: str | int) -> str:
+        """Return an account that may be there; one that the ledger can't take is as good as none."""
+        value = self.text(*path)
+        return value if _ACCOUNT(value) is not None else ""
+
+    def description(self, *path: str | int) -> str:
+        """Return free text that may be there, without markup and cut to what the ledger takes."""
+        try:
+            return clean(self.text(*path))[:_DESCRIPTION_CHARACTERS_MAX]
+        except ValueError:
+            return ""
+
+    def is_zero(self, *path: str | int) -> bool:
+        """Tell whether an amount is written as nothing: 0, "0" or "0.00"."""
+        value = self.at(*path)
+        return isinstance(value, str) and _ZERO(value) is not None
+
+    def check_mode(self, *path: str | int, stated_live: bool | None, expected_live: bool | None) -> None:
+        """Refuse a test payment at a source for live ones, and the other way round; what is not stated passes."""
+        if stated_live is not None and expected_live is not None and stated_live != expected_live:
+            self.refuse(path, "must be of a live payment" if expected_live else "must be of a test payment")
 
     def minor_units(self, amount: Path, currency: Path) -> tuple[int | None, str, int]:
         """Return an amount that is given in minor units of ISO 4217, its currency (any case) and exponent.
