@@ -24,6 +24,7 @@ _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})").fullmatch
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_MAX: Final = 253_402_300_799_999
 _DESCRIPTION_CHARACTERS_MAX: Final = 500
+_AS_ISO: Final[Mapping[str, int]] = {}
 
 
 class Reading:
@@ -112,21 +113,40 @@ class Reading:
         if stated_live is not None and expected_live is not None and stated_live != expected_live:
             self.refuse(path, "must be of a live payment" if expected_live else "must be of a test payment")
 
-    def minor_units(self, amount: Path, currency: Path) -> tuple[int | None, str, int]:
-        """Return an amount that is given in minor units of ISO 4217, its currency (any case) and exponent.
+    def minor_units(
+        self, amount: Path, currency: Path, *, decimals: Mapping[str, int] = _AS_ISO
+    ) -> tuple[int | None, str, int]:
+        """Return an amount that is given in minor units, its currency (any case) and exponent, all by ISO 4217.
 
-        A provider whose minor units differ from ISO 4217 for some currency must say so and convert itself.
+        `decimals` says how many decimals the provider gives a currency, for those where that is not ISO 4217's.
         """
         code, exponent = self.currency(currency)
-        value = self.at(*amount)
-        if type(value) is not NumberToken or _WHOLE(value) is None:
-            self.refuse(amount, "must be a whole number of minor units")
+        value = self.whole(*amount)
+        if value is None or not code:
             return None, code, exponent
-        minor = int(value)
-        if not 0 < minor <= money.MINOR_UNITS_MAX:
+        return self.scaled(value, amount, decimals.get(code, exponent), exponent), code, exponent
+
+    def whole(self, *path: str | int) -> int | None:
+        """Return a whole number that must be there, None where it is wrong."""
+        value = self.at(*path)
+        if type(value) is NumberToken and _WHOLE(value) is not None:
+            return int(value)
+        self.refuse(path, "must be a whole number of minor units")
+        return None
+
+    def scaled(self, value: int, amount: Path, given: int, exponent: int) -> int | None:
+        """Return an amount of `given` decimals with `exponent` decimals, None where it can't be taken."""
+        if given > exponent:
+            value, rest = divmod(value, 10 ** (given - exponent))
+            if rest:
+                self.refuse(amount, f"must have at most {exponent} decimals in this currency")
+                return None
+        else:
+            value *= 10 ** (exponent - given)
+        if not 0 < value <= money.MINOR_UNITS_MAX:
             self.refuse(amount, "must be greater than 0 and fit into 64 bits")
-            return None, code, exponent
-        return minor, code, exponent
+            return None
+        return value
 
     def major_units(self, amount: Path, currency: Path) -> tuple[int | None, str, int]:
         """Return an amount that is given as a number or decimal string in units of the currency, in minor units."""
