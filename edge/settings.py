@@ -74,8 +74,8 @@ class EdgeSettings(MeshSettings):
     secrets_dir: Path | None = Field(
         default=None,
         validation_alias="EDGE_SECRETS_DIR",
-        description="A directory of secrets, SOURCE/KEY-ID, as Kubernetes mounts a Secret; looked at every 2 s, and a "
-        "change counts at once.",
+        description="A directory of secrets, SOURCE/KEY-ID, as Kubernetes mounts a Secret; looked at every "
+        "second, and a change counts at once.",
     )
     sources: str = Field(
         default="",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edge import secret_files
 from edge.settings import SECRET_CHARACTERS_MIN, EdgeSettings, split
 from providers import registry
 from providers import sources as configuration
@@ -61,8 +62,54 @@ def configured(settings: EdgeSettings, providers: Mapping[str, Provider]) -> Map
         raise ValueError(f"AUTOPAY_SOURCES_FILE: {error}") from None
 
 
-def load(settings: EdgeSettings, providers: Mapping[str, Provider] | None = None) -> Mapping[str, Source]:
-    """Return every source by name, with the secrets of the environment; one without a secret is off.
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What was read at one moment.
+
+    Attributes:
+        secrets: those of every source that has some.
+        unknown: directories of secrets that are named like no source, and verify nothing.
+    """
+
+    secrets: Secrets
+    unknown: Sequence[str]
+
+
+class Keyring:
+    """Where the secrets of the sources come from: the environment, and a directory that may change."""
+
+    def __init__(self, settings: EdgeSettings, known: Mapping[str, Configured]) -> None:
+        """Read for the sources that are `known`.
+
+        Raises:
+            ValueError: a variable names no source, or the directory is not there.
+        """
+        self.directory: Final = settings.secrets_dir
+        self._known = known
+        self._production = settings.production
+        self._environment = environment_secrets(settings, known)
+        if self.directory is not None and not self.directory.is_dir():
+            raise ValueError(f"EDGE_SECRETS_DIR: there is no directory {self.directory}")
+
+    def read(self) -> Keys:
+        """Return the secrets of every source that has some.
+
+        Raises:
+            ValueError: one is wrong, or can't be used together with the others.
+        """
+        merged = {name: list(given) for name, given in self._environment.items()}
+        found = secret_files.read(self.directory) if self.directory is not None else {}
+        for name, given in found.items():
+            if name in self._known:
+                merged.setdefault(name, []).extend(given)
+        secrets = checked(merged, self._known, production=self._production)
+        return Keys(secrets, tuple(sorted(set(found) - set(self._known))))
+
+
+def load(
+    settings: EdgeSettings, providers: Mapping[str, Provider] | None = None
+) -> tuple[Mapping[str, Source], Keyring]:
+    """Return every source by name with its secrets, one without a secret being off, and where they come from.
 
     Args:
         settings: the edge's.
@@ -73,11 +120,13 @@ def load(settings: EdgeSettings, providers: Mapping[str, Provider] | None = None
     """
     window = Window(age_s_max=settings.webhook_age_s_max, skew_s_max=settings.webhook_skew_s_max)
     known = configured(settings, registry.load() if providers is None else providers)
-    secrets = checked(environment_secrets(settings, known), known, production=settings.production)
-    return {
+    keyring = Keyring(settings, known)
+    secrets = keyring.read().secrets
+    sources = {
         name: Source(name=name, provider=each.provider, window=window, secrets=secrets.get(name, ()))
         for name, each in known.items()
     }
+    return sources, keyring
 
 
 def environment_secrets(settings: EdgeSettings, known: Mapping[str, Configured]) -> Secrets:
@@ -113,6 +162,8 @@ def checked(secrets: Secrets, known: Mapping[str, Configured], *, production: bo
         by_value: dict[str, Secret] = {}
         for secret in given:
             _check(secret, known[name], production=production)
+            if secret.key_id in {each.key_id for each in by_value.values() if each.value != secret.value}:
+                raise ValueError(f"source {name}: two secrets have the key id {secret.key_id}")
             owner = owners.setdefault(secret.value, name)
             if owner != name:
                 # With one key, whoever may write one of them could write the other.

@@ -25,6 +25,7 @@ from edge.model import Answer, Delivery
 from edge.problems import problem
 from edge.readiness import Readiness
 from edge.reads import Reads
+from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
 from edge.webhooks import RequestIds, Webhooks
@@ -70,7 +71,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     log = logs.configure("edge", settings.log_level)
     traces = tracing.configure("edge")
     registry = CollectorRegistry()
-    configured = sources.load(settings)
+    configured, keyring = sources.load(settings)
     own = identity.of(settings)
     measure_certificate(own, registry)
     active = sorted(source.name for source in configured.values() if source.secrets)
@@ -118,6 +119,8 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         app = build(settings, configured, webhooks, reads, ids)
         runner = await _run(app, public, stack, settings.drain_grace_s)
         await _run(admin.build(readiness, registry), admin_socket, stack, 0)
+        rotating = asyncio.create_task(Rotation(configured, keyring, registry=registry, log=log).run())
+        stack.callback(rotating.cancel)
         readiness.ready = True
         log.info("listening", address=_address(public), admin=_address(admin_socket), sources=active)
         await stop.wait()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class EdgeProcess:
         """Start it; its output goes into files of `directory`."""
         self._out, self._err = directory / "out", directory / "err"
         variables = {
-            **environment_without("EDGE_", "OTEL_", "AUTOPAY_", "HMAC_"),
+            **environment_without("EDGE_", "OTEL_", "AUTOPAY_", "HMAC_", "WEBHOOK_"),
             "EDGE_BIND": "127.0.0.1:0",
             "EDGE_ADMIN_BIND": "127.0.0.1:0",
             "EDGE_INGEST_TARGET": ingest,
@@ -138,10 +138,33 @@ class EdgeProcess:
                 os.kill(pid, signal.SIGKILL)
 
 
-def signed(body: bytes = BODY) -> dict[str, str]:
+@asynccontextmanager
+async def running(directory: Path, *, edges: int = 1, **environment: str) -> AsyncIterator[list[EdgeProcess]]:
+    """Run edges before one ingest that says CREATED to everything, while the context lasts."""
+    started: list[EdgeProcess] = []
+    try:
+        async with serving(IngestDouble()) as target:
+            for number in range(edges):
+                own = directory / f"edge-{number}"
+                own.mkdir()
+                started.append(EdgeProcess(target, own, **environment))
+            yield started
+    finally:
+        for each in started:
+            each.stop()
+
+
+async def until(condition: Callable[[], bool], *, timeout_s: float) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - what another process does sets no event
+            await asyncio.sleep(0.05)
+
+
+def signed(body: bytes = BODY, *, secret: str = SECRET) -> dict[str, str]:
     """Return the headers of a delivery signed now."""
     timestamp = str(int(time.time()))
-    made = hmac.new(SECRET.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    made = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return {"X-Timestamp": timestamp, "X-Signature": made}
 
 

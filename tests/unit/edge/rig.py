@@ -25,6 +25,7 @@ from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.readiness import Readiness
 from edge.reads import Reads
+from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.webhooks import RequestIds, Webhooks
 from mesh import logs
@@ -68,6 +69,7 @@ class Edge:
     ingest: FakeIngest
     ledger: FakeLedgerReads
     log: io.TextIOWrapper
+    rotation: Rotation
 
     async def send(self, method: str, path: str, *, port: int = 0, **request: Any) -> Got:
         """Send one request."""
@@ -141,7 +143,8 @@ async def running_edge(
     bounds = bounds or BatchLimits(wait_s_max=read.wait_s_max, attempt_s_max=read.attempt_s_max, retry=True)
     batcher: Batcher[Delivery, Answer] = Batcher(ingest.ingest, bounds, name="the mesh")
     bodies = BodyReader(timeout_s=read.body_timeout_s, unverified_bytes_max=read.unverified_bytes_max)
-    written, tracing, configured = io.TextIOWrapper(io.BytesIO()), Tracing(None, ratio=0), sources.load(read, providers)
+    written, tracing = io.TextIOWrapper(io.BytesIO()), Tracing(None, ratio=0)
+    configured, keyring = sources.load(read, providers)
     log = logs.configure("edge", "info", written)
     readiness = Readiness()
     readiness.ready = True
@@ -176,4 +179,5 @@ async def running_edge(
             ingest=ingest,
             ledger=ledger,
             log=written,
+            rotation=Rotation(configured, keyring, registry=registry, log=log),
         )

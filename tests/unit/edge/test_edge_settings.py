@@ -86,7 +86,7 @@ def test_production_refuses_a_short_secret() -> None:
 def test_a_source_has_its_secrets_and_its_window() -> None:
     """Each secret has an id of its own that says nothing about it; the window is the configured one."""
     settings = EdgeSettings.load(hmac_secret_key="one,two", webhook_age_s_max=60, webhook_skew_s_max=2)
-    source = sources.load(settings)["autopay"]
+    source = sources.load(settings)[0]["autopay"]
     assert [secret.value for secret in source.secrets] == ["one", "two"]
     assert len({secret.key_id for secret in source.secrets}) == 2
     assert (source.window.age_s_max, source.window.skew_s_max) == (60, 2)
@@ -94,7 +94,7 @@ def test_a_source_has_its_secrets_and_its_window() -> None:
 
 def test_a_source_without_a_secret_is_off() -> None:
     """Nothing configured, nothing served."""
-    assert [source for source in sources.load(EdgeSettings.load()).values() if source.secrets] == []
+    assert [source for source in sources.load(EdgeSettings.load())[0].values() if source.secrets] == []
 
 
 def test_each_source_reads_its_own_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_each_source_reads_its_own_variable(monkeypatch: pytest.MonkeyPatch, tmp
         "AUTOPAY_SOURCES": text,
     }.items():
         monkeypatch.setenv(name, value)
-    loaded = sources.load(EdgeSettings.load(), {**registry.load(), "acme": Acme(), "paypal": paypal})
+    loaded, _ = sources.load(EdgeSettings.load(), {**registry.load(), "acme": Acme(), "paypal": paypal})
     active = {name: [secret.value for secret in source.secrets] for name, source in loaded.items() if source.secrets}
     assert active == {
         "acme-eu": ["one", "two"],
@@ -156,7 +156,7 @@ def test_what_can_not_work_is_refused_in_a_sentence(case: str) -> None:
 
 def test_a_secret_is_shown_nowhere() -> None:
     """Neither a source nor a secret tells its value when it is printed, as in a traceback."""
-    source = sources.load(EdgeSettings.load(hmac_secret_key="hunter2"))["autopay"]
+    source = sources.load(EdgeSettings.load(hmac_secret_key="hunter2"))[0]["autopay"]
     assert "hunter2" not in repr(source)
 
 
@@ -165,7 +165,7 @@ def test_a_setting_switches_the_in_body_form_off_for_every_source() -> None:
     text = '[sources.mine]\nprovider = "autopay"\noptions = { in_body = true }'
     for allowed in (True, False):
         settings = EdgeSettings.load(sources=text, webhook_secrets={"MINE": "x"}, in_body_signatures=allowed)
-        provider = sources.load(settings)["mine"].provider
+        provider = sources.load(settings)[0]["mine"].provider
         assert isinstance(provider, AutopayProvider)
         assert provider._in_body_allowed is allowed
 

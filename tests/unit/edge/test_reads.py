@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mesh.errors import Fault, FieldViolation, Kind
+from providers import registry
 from tests.unit.edge.rig import API_KEY, Edge, running_edge
 
 KEY = {"X-API-Key": API_KEY}
@@ -25,7 +26,8 @@ async def test_a_payment_is_read_by_its_id(edge: Edge) -> None:
     assert (got.status, got.json) == (200, PAYMENT)
     assert (got.headers["Content-Type"], got.headers["Cache-Control"]) == ("application/json", "no-store")
     assert got.headers["X-Content-Type-Options"] == "nosniff"
-    assert edge.ledger.asked == [(("autopay",), "T-1")]
+    [(sources, tx_id)] = edge.ledger.asked
+    assert (set(sources), tx_id) == (set(registry.load()), "T-1")
 
 
 async def test_an_unknown_payment_is_404(edge: Edge) -> None:
