@@ -23,7 +23,7 @@ class Credentials:
 
     Attributes:
         hmac_secrets: the edge's whole list, comma-separated.
-        api_keys: the edge's whole list, comma-separated `id.secret`.
+        api_keys: the edge's whole list, comma-separated.
         monitoring_key: reads the monitoring pages.
     """
 
@@ -38,8 +38,9 @@ class Credentials:
 
     @property
     def api_key(self) -> str:
-        """The first of the API keys."""
-        return self.api_keys.split(",")[0].strip()
+        """The first of the API keys that is given itself, and not as a hash; "" where none is."""
+        keys = (each.strip() for each in self.api_keys.split(","))
+        return next((each for each in keys if ":" not in each.partition(".")[0]), "")
 
 
 def load(data_directory: Path, environment: Mapping[str, str]) -> Credentials:

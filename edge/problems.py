@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 _TITLES: Final = {
     401: "API key missing or not valid",
-    403: "Not believed",
+    403: "Refused",
     404: "Not found",
     405: "Method not allowed",
     408: "Too late",
@@ -46,7 +46,13 @@ _STATUS_BY_REASON: Final = {
     # Of the mesh to us: an allow-list is wrong. The sender did nothing wrong and should try again.
     "FORBIDDEN": 503,
 }
+_UNAUTHENTICATED: Final = 401
 _SEND_AGAIN: Final = 503
+_HEADERS: Final = {
+    "Content-Type": "application/problem+json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def status_of(fault: Fault) -> int:
@@ -79,7 +85,9 @@ def problem(
         body["errors"] = [{"field": field, "description": text} for field, text in errors]
     if extra:
         body.update(extra)
-    headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+    headers = dict(_HEADERS)
+    if status == _UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="autopay"'
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
     return web.Response(status=status, body=orjson.dumps(body), headers=headers)

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from edge.api_keys import ApiKeys
+from edge.key_entries import Scope
 from edge.ports import Ledger
 from edge.problems import bug, of_fault
 from edge.readiness import Readiness
@@ -89,7 +90,7 @@ class Reads:
         )
 
     async def _transaction(self, request: web.Request) -> bytes:
-        self._keys.check(request)
+        self._keys.check(request, Scope.TRANSACTIONS_READ)
         tx_id = request.match_info["tx_id"]
         if not _tx_id(tx_id):
             raise invalid("tx_id", "must be 1 to 100 of A-Z, a-z, 0-9, _, ., : and -")

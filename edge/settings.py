@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 from limits import RateLimitItem, parse
 from pydantic import Field, SecretStr, model_validator
 
+from edge import key_entries
 from edge.client_address import networks_of
 from mesh.settings import Address, MeshSettings, prefixed
 from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_key
@@ -17,8 +18,6 @@ from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_ke
 SECRET_CHARACTERS_MIN = 32
 _OFF = "off"
 _SECRETS_OF_SOURCES = "WEBHOOK_SECRET_"
-# 22 characters of URL-safe base64 hold 128 bits.
-_API_SECRET_CHARACTERS_MIN = 22
 
 
 class EdgeSettings(MeshSettings):
@@ -93,12 +92,15 @@ class EdgeSettings(MeshSettings):
     api_keys: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="EDGE_API_KEYS",
-        description="API keys for reads, comma-separated, each `id.secret` with at least 22 characters of secret.",
+        description="API keys, comma-separated, as `autopay keys new` prints them: id:sha256:scope+scope:last-day with "
+        "the scopes transactions-read, transactions-full, reports-read and monitoring-read; the last day may be left "
+        "out. In development also id.secret, with at least 22 characters of secret and every scope.",
     )
     monitoring_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="MONITORING_API_KEY",
-        description="Key for the monitoring pages.",
+        description="Reads the monitoring pages, sent in X-Monitoring-Key; an API key with the scope monitoring-read does "
+        "so, too.",
     )
     webhook_age_s_max: int = Field(
         default=300,
@@ -200,7 +202,11 @@ class EdgeSettings(MeshSettings):
     @model_validator(mode="after")
     def _check_api_keys(self) -> Self:
         # Here and not in the worker: a supervisor would start workers that refuse them again and again.
-        api_keys_of(split(self.api_keys))
+        plain = [entry.id for entry in key_entries.parse(split(self.api_keys)) if not entry.hashed]
+        if self.production and plain:
+            raise ValueError(
+                f"EDGE_API_KEYS: production takes keys hashed, as `autopay keys new` prints them; {plain[0]} is not"
+            )
         return self
 
     @model_validator(mode="after")
@@ -221,6 +227,9 @@ class EdgeSettings(MeshSettings):
         short = [each for each in split(self.hmac_secret_key) if len(each) < SECRET_CHARACTERS_MIN]
         if short:
             message = f"HMAC_SECRET_KEY must have at least {SECRET_CHARACTERS_MIN} characters in production"
+            raise ValueError(message)
+        if 0 < len(self.monitoring_key.get_secret_value()) < SECRET_CHARACTERS_MIN:
+            message = f"MONITORING_API_KEY must have at least {SECRET_CHARACTERS_MIN} characters in production"
             raise ValueError(message)
         return self
 
@@ -244,24 +253,6 @@ def _named(variable: object, read: Callable[[str], object], text: str) -> None:
         read(text)
     except ValueError as error:
         raise ValueError(f"{variable}: {error}") from None
-
-
-def api_keys_of(keys: Iterable[str]) -> dict[str, str]:
-    """Return each API key's secret by its id.
-
-    Raises:
-        ValueError: a key is not `id.secret`, its secret is short, or its id occurs twice; no key is shown.
-    """
-    secrets: dict[str, str] = {}
-    for key in keys:
-        key_id, dot, secret = key.partition(".")
-        if not key_id or not dot or len(secret) < _API_SECRET_CHARACTERS_MIN:
-            least = f"at least {_API_SECRET_CHARACTERS_MIN} characters of secret"
-            raise ValueError(f"EDGE_API_KEYS: each key must be id.secret with {least}")
-        if key_id in secrets:
-            raise ValueError(f"EDGE_API_KEYS: the id {key_id} occurs twice; give each key an id of its own")
-        secrets[key_id] = secret
-    return secrets
 
 
 def split(value: SecretStr) -> list[str]:

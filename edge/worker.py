@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from edge import admin, limits, sources, unserved
+from edge import admin, key_entries, limits, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.api_keys import ApiKeys
 from edge.bodies import BODY_BYTES_MAX, BodyReader
@@ -111,7 +111,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         reads = Reads(
             ledger_client.GrpcLedger(ledger),
             sources=list(configured),
-            keys=ApiKeys(split(settings.api_keys)),
+            keys=ApiKeys(
+                key_entries.parse(split(settings.api_keys)), monitoring_key=settings.monitoring_key.get_secret_value()
+            ),
             ids=ids,
             readiness=readiness,
             tracing=traces,

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, limits, sources, worker
+from edge import admin, key_entries, limits, sources, worker
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
@@ -148,7 +148,7 @@ async def running_edge(
     log = logs.configure("edge", "info", written)
     readiness = Readiness()
     readiness.ready = True
-    keys = ApiKeys(split(read.api_keys))
+    keys = ApiKeys(key_entries.parse(split(read.api_keys)), monitoring_key=read.monitoring_key.get_secret_value())
     reads = Reads(ledger, sources=list(configured), keys=keys, ids=ids, readiness=readiness, tracing=tracing)
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:

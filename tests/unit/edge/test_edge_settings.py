@@ -83,6 +83,20 @@ def test_production_refuses_a_short_secret() -> None:
     assert "hunter2" not in message
 
 
+def test_production_refuses_an_api_key_that_is_not_hashed() -> None:
+    """A setting that holds keys themselves is for development; the key is named by its id alone."""
+    message = why_not(**{**PRODUCTION, "api_keys": "one.0123456789abcdefghijkl"})
+    assert "EDGE_API_KEYS" in message
+    assert "0123456789abcdefghijkl" not in message
+    hashed = f"one:{'0' * 64}:transactions-read"
+    assert EdgeSettings.load(**{**PRODUCTION, "api_keys": hashed}).production
+
+
+def test_a_malformed_api_key_stops_the_start() -> None:
+    """A wrong key is a wrong setting, told before anything is served."""
+    assert "EDGE_API_KEYS" in why_not(api_keys="one")
+
+
 def test_a_source_has_its_secrets_and_its_window() -> None:
     """Each secret has an id of its own that says nothing about it; the window is the configured one."""
     settings = EdgeSettings.load(hmac_secret_key="one,two", webhook_age_s_max=60, webhook_skew_s_max=2)
