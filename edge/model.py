@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+
+from edge.representations import Analysis, AnalysisState, Risk
 
 
 class Disposition(IntEnum):
@@ -56,7 +57,7 @@ class EventAnswer:
     transaction_status: str
     version: int
     conflict_field: str
-    risk: dict[str, Any] | None
+    risk: Risk | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,3 +69,11 @@ class Answer:
     events: tuple[EventAnswer, ...]
     reason: str
     errors: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """Where a payment's analysis stands, and what it says once it is done."""
+
+    state: AnalysisState
+    analysis: Analysis | None

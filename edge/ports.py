@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from edge.model import Answer, Delivery
+from edge.model import Analysed, Answer, Delivery
+from edge.questions import PaymentsQuestion
+from edge.representations import FullPayment, Payment
 
 
 class Ingest(Protocol):
@@ -20,11 +22,16 @@ class Ingest(Protocol):
 
 
 class Ledger(Protocol):
-    """Reads payments."""
+    """Reads payments. Every method raises Fault: it can't be read now, or what is asked for is wrong."""
 
-    async def find(self, sources: Sequence[str], tx_id: str, *, timeout_s: float) -> Sequence[dict[str, Any]]:
-        """Return the payment of this id in each of the sources that knows it, ready for JSON.
+    async def find(self, sources: Sequence[str], tx_id: str, *, timeout_s: float) -> Sequence[Payment]:
+        """Return the payment of this id in each of the sources that knows it."""
 
-        Raises:
-            Fault: it can't be read now.
-        """
+    async def full(self, source: str, tx_id: str, *, timeout_s: float) -> FullPayment:
+        """Return a payment with its events; who read it is written down. NOT_FOUND where there is none."""
+
+    async def analysed(self, source: str, tx_id: str, *, wait_s: float) -> Analysed:
+        """Return where a payment's analysis stands, as soon as it is done or given up, at the latest after `wait_s`."""
+
+    async def page(self, question: PaymentsQuestion, *, timeout_s: float) -> tuple[Sequence[Payment], str]:
+        """Return one page and the cursor of the next, "" after the last."""

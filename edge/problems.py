@@ -97,6 +97,7 @@ def of_fault(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
     """Return the answer to a fault."""
     status = status_of(fault)
     retry_after_s = max(1, round(fault.retry_after_s or 1)) if status in (429, _SEND_AGAIN) else None
+    sources = fault.metadata.get("sources")
     return problem(
         status,
         fault.reason,
@@ -104,6 +105,7 @@ def of_fault(fault: Fault, *, request_id: str, trace_id: str) -> web.Response:
         request_id=request_id,
         trace_id=trace_id,
         errors=[(wrong.field, wrong.description) for wrong in fault.fields],
+        extra={"sources": sources.split(",")} if sources else None,
         retry_after_s=retry_after_s,
     )
 

@@ -99,8 +99,8 @@ class EdgeSettings(MeshSettings):
     monitoring_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias="MONITORING_API_KEY",
-        description="Reads the monitoring pages, sent in X-Monitoring-Key; an API key with the scope monitoring-read does "
-        "so, too.",
+        description="Reads the monitoring pages, sent in X-Monitoring-Key; an API key with the scope monitoring-read "
+        "does so, too.",
     )
     webhook_age_s_max: int = Field(
         default=300,

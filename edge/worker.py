@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -15,19 +15,20 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
-from edge import admin, key_entries, limits, sources, unserved
+from edge import admin, front, key_entries, limits, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.api_keys import ApiKeys
 from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.certificates import Certificates
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
+from edge.payments import Payments
 from edge.problems import problem
 from edge.readiness import Readiness
-from edge.reads import Reads
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
+from edge.surface import Surface
 from edge.webhooks import RequestIds, Webhooks
 from mesh import identity, logs, tracing
 from mesh.batching import Batcher, BatchLimits
@@ -43,7 +44,7 @@ def build(
     settings: EdgeSettings,
     configured: Mapping[str, Source],
     webhooks: Webhooks,
-    reads: Reads,
+    routes: Sequence[web.RouteDef],
     ids: RequestIds,
 ) -> web.Application:
     """Return the public application."""
@@ -60,7 +61,7 @@ def build(
         for path in source.paths:
             app.router.add_post(path, handler)
     app.router.add_post("/webhooks/{source}", unknown_source)
-    app.add_routes(reads.routes())
+    app.add_routes(routes)
     unserved.add(app, ids)
     del settings
     return app
@@ -96,10 +97,11 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             name="the mesh",
             observer=BatchMetrics(registry),
         )
+        budgets = limits.build(settings, registry, log)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         webhooks = Webhooks(
             certificates=Certificates(session),
-            limits=limits.build(settings, registry, log),
+            limits=budgets,
             bodies=BodyReader(timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max),
             batcher=batcher,
             ids=ids,
@@ -108,17 +110,19 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             metrics=WebhookMetrics(registry),
             log=log,
         )
-        reads = Reads(
-            ledger_client.GrpcLedger(ledger),
-            sources=list(configured),
+        surface = Surface(
             keys=ApiKeys(
                 key_entries.parse(split(settings.api_keys)), monitoring_key=settings.monitoring_key.get_secret_value()
             ),
             ids=ids,
             readiness=readiness,
             tracing=traces,
+            limits=budgets,
+            log=log,
         )
-        app = build(settings, configured, webhooks, reads, ids)
+        payments = Payments(ledger_client.GrpcLedger(ledger), sources=list(configured))
+        routes = [*front.routes(surface), *payments.routes(surface)]
+        app = build(settings, configured, webhooks, routes, ids)
         runner = await _run(app, public, stack, settings.drain_grace_s)
         await _run(admin.build(readiness, registry), admin_socket, stack, 0)
         rotating = asyncio.create_task(Rotation(configured, keyring, registry=registry, log=log).run())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -10,6 +10,7 @@ from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
 from autopay.type.v1 import delivery_pb2, error_pb2, payment_pb2, risk_pb2
 
 from edge.model import Answer, Delivery, Disposition, EventAnswer, Outcome
+from edge.representations import Risk
 from mesh.channel import call
 
 SERVICE: Final = "autopay.ingest.v1.IngestService"
@@ -18,7 +19,9 @@ _OUTCOMES: Final = {each.value: each for each in Outcome}
 _STATUSES: Final = {
     number: name.removeprefix("PAYMENT_STATUS_").lower() for name, number in payment_pb2.PaymentStatus.items()
 }
-_LEVELS: Final = {number: name.removeprefix("RISK_LEVEL_").lower() for name, number in risk_pb2.RiskLevel.items()}
+_LEVELS: Final[Mapping[int, Any]] = {
+    number: name.removeprefix("RISK_LEVEL_").lower() for name, number in risk_pb2.RiskLevel.items()
+}
 _REASONS: Final = {number: name.removeprefix("ERROR_REASON_") for name, number in error_pb2.ErrorReason.items()}
 
 
@@ -73,7 +76,7 @@ def _event(event: ingest_pb2.EventResult) -> EventAnswer:
     )
 
 
-def risk_of(risk: risk_pb2.Risk) -> dict[str, Any]:
+def risk_of(risk: risk_pb2.Risk) -> Risk:
     """Return a risk ready for JSON."""
     return {
         "score": round(risk.score, 4),

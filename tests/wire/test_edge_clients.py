@@ -15,6 +15,7 @@ from edge.adapters.ingest_client import GrpcIngest
 from edge.adapters.ledger_client import SERVICE as LEDGER
 from edge.adapters.ledger_client import GrpcLedger
 from edge.model import Answer, Delivery, Disposition, EventAnswer, Outcome
+from edge.representations import Risk
 from mesh.channel import open_channel
 from mesh.errors import Fault
 from mesh.server import Server
@@ -36,7 +37,7 @@ RISK = risk_pb2.Risk(
     level=risk_pb2.RISK_LEVEL_HIGH,
     reasons=[risk_pb2.RiskReason(code="BURST", sentence="Many.", contribution=0.98765, evidence={"n": "9"})],
 )
-RISK_JSON = {
+RISK_JSON: Risk = {
     "score": 0.1235,
     "level": "high",
     "reasons": [{"code": "BURST", "sentence": "Many.", "contribution": 0.9877, "evidence": {"n": "9"}}],
@@ -196,6 +197,8 @@ async def test_a_payment_is_ready_for_json(ledger: tuple[GrpcLedger, LedgerDoubl
             sender_account="payer",
             totals=payment_pb2.Totals(captured=5, refunded=1_000),
             flags=[payment_pb2.PAYMENT_FLAG_OVER_REFUND],
+            aliases=["ch-1"],
+            analysis_state=ledger_pb2.ANALYSIS_STATE_QUEUED,
             risk=RISK,
             recorded_at_ms=1_700_000_000_123,
             updated_at_ms=0,
@@ -214,6 +217,8 @@ async def test_a_payment_is_ready_for_json(ledger: tuple[GrpcLedger, LedgerDoubl
             "receiver_account": None,
             "totals": {"authorized": "0.000", "captured": "0.005", "refunded": "1.000", "disputed": "0.000"},
             "flags": ["over_refund"],
+            "aliases": ["ch-1"],
+            "analysis_state": "queued",
             "risk": RISK_JSON,
             "event_count": 2,
             "recorded_at": "2023-11-14T22:13:20.123Z",

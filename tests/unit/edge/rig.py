@@ -16,17 +16,18 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, key_entries, limits, sources, worker
+from edge import admin, front, key_entries, limits, sources, worker
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
 from edge.certificates import Certificates
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
+from edge.payments import Payments
 from edge.readiness import Readiness
-from edge.reads import Reads
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
+from edge.surface import Surface
 from edge.webhooks import RequestIds, Webhooks
 from mesh import logs
 from mesh.batching import Batcher, BatchLimits
@@ -149,14 +150,16 @@ async def running_edge(
     readiness = Readiness()
     readiness.ready = True
     keys = ApiKeys(key_entries.parse(split(read.api_keys)), monitoring_key=read.monitoring_key.get_secret_value())
-    reads = Reads(ledger, sources=list(configured), keys=keys, ids=ids, readiness=readiness, tracing=tracing)
+    budgets = limits.build(read, registry, log)
+    surface = Surface(keys=keys, ids=ids, readiness=readiness, tracing=tracing, log=log, limits=budgets)
+    routes = [*front.routes(surface), *Payments(ledger, sources=list(configured)).routes(surface)]
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         outside = await stack.enter_async_context(aiohttp.ClientSession(connector=certificates))
         webhooks = Webhooks(
             certificates=Certificates(outside),
-            limits=limits.build(read, registry, log),
+            limits=budgets,
             bodies=bodies,
             batcher=batcher,
             ids=ids,
@@ -165,7 +168,7 @@ async def running_edge(
             metrics=WebhookMetrics(registry),
             log=log,
         )
-        await worker._run(worker.build(read, configured, webhooks, reads, ids), public, stack, 1)
+        await worker._run(worker.build(read, configured, webhooks, routes, ids), public, stack, 1)
         await worker._run(admin.build(readiness, registry), inside, stack, 0)
         host, port = public.getsockname()
         yield Edge(

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
+from edge.representations import Payment
 from mesh.errors import Fault, FieldViolation, Kind
 from providers import registry
 from tests.unit.edge.rig import API_KEY, Edge, running_edge
 
 KEY = {"X-API-Key": API_KEY}
-PAYMENT = {"source": "autopay", "tx_id": "T-1", "version": 2, "status": "success", "amount": "10.00"}
+PAYMENT: Payment = {
+    "source": "autopay",
+    "tx_id": "T-1",
+    "version": 2,
+    "status": "success",
+    "amount": "10.00",
+    "currency": "EUR",
+    "sender_account": "alice",
+    "receiver_account": "shop",
+    "totals": {"authorized": "10.00", "captured": "10.00", "refunded": "0.00", "disputed": "0.00"},
+    "flags": [],
+    "aliases": [],
+    "risk": None,
+    "event_count": 1,
+    "analysis_state": "none",
+    "recorded_at": "2027-01-31T12:00:00.000Z",
+    "updated_at": "2027-01-31T12:00:00.000Z",
+}
 
 
-async def read(edge: Edge, tx_id: str = "T-1", *, headers: dict[str, str] | None = None, **query: str) -> Any:
+async def read(edge: Edge, tx_id: str = "T-1", *, headers: dict[str, str] | None = None, **query: Any) -> Any:
     """Ask for a payment."""
     return await edge.send("GET", f"/transaction/{tx_id}", headers=KEY if headers is None else headers, params=query)
 
 
 async def test_a_payment_is_read_by_its_id(edge: Edge) -> None:
-    """What the ledger knows comes back as JSON that nobody may cache."""
+    """What the ledger knows comes back as JSON that no cache may answer with unasked."""
     edge.ledger.payments["autopay", "T-1"] = PAYMENT
     got = await read(edge)
     assert (got.status, got.json) == (200, PAYMENT)
-    assert (got.headers["Content-Type"], got.headers["Cache-Control"]) == ("application/json", "no-store")
+    assert (got.headers["Content-Type"], got.headers["Cache-Control"]) == ("application/json", "private, no-cache")
     assert got.headers["X-Content-Type-Options"] == "nosniff"
     [(sources, tx_id)] = edge.ledger.asked
     assert (set(sources), tx_id) == (set(registry.load()), "T-1")
@@ -47,13 +66,13 @@ async def test_an_id_that_several_sources_know_is_409(edge: Edge) -> None:
     """Sources are namespaces: an ambiguous id must be asked for with its source, and the candidates are named."""
     edge.ledger.payments["autopay", "T-1"] = PAYMENT
 
-    async def find(sources: object, tx_id: str, *, timeout_s: float) -> list[dict[str, Any]]:
+    async def find(sources: object, tx_id: str, *, timeout_s: float) -> list[Payment]:
         return [PAYMENT, {**PAYMENT, "source": "another"}]
 
     edge.ledger.find = find  # type: ignore[method-assign]
     got = await read(edge)
     assert (got.status, got.json["reason"]) == (409, "AMBIGUOUS")
-    assert "another, autopay" in got.json["detail"]
+    assert got.json["sources"] == ["another", "autopay"]
 
 
 @pytest.mark.parametrize("tx_id", ["x" * 101, "a%20b", "%C3%A9", "T-1%0A", "a%00b"])
@@ -156,3 +175,81 @@ async def test_the_front_page_says_what_is_here(edge: Edge) -> None:
     got = await edge.send("GET", "/")
     assert got.status == 200
     assert "/webhooks/payments" in got.json["webhooks"]
+
+
+async def test_a_reader_that_has_it_gets_304(edge: Edge) -> None:
+    """The tag is strong: with it nothing comes again, and anything that changed comes anew, also without a version."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+    tag = (await read(edge)).headers["Etag"]
+    assert tag.startswith('"2-')
+    for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        got = await read(edge, headers={**KEY, "If-None-Match": known})
+        assert (got.status, got.body, got.headers["Etag"]) == (304, b"", tag)
+    edge.ledger.payments["autopay", "T-1"] = {**PAYMENT, "analysis_state": "done"}
+    assert (await read(edge, headers={**KEY, "If-None-Match": tag})).status == 200
+
+
+async def test_the_full_view_needs_its_scope() -> None:
+    """A key for reading sees no single events: the scope is named, and the ledger isn't asked for them."""
+    digest = hashlib.sha256(API_KEY.partition(".")[2].encode()).hexdigest()
+    async with running_edge(api_keys=f"reader:{digest}:transactions-read") as edge:
+        edge.ledger.payments["autopay", "T-1"] = PAYMENT
+        assert (await read(edge)).status == 200
+        got = await read(edge, view="full")
+        assert (got.status, got.json["reason"]) == (403, "API_KEY_INVALID")
+        assert "transactions:full" in got.json["detail"]
+        assert edge.ledger.full_reads == []
+
+
+@pytest.mark.parametrize("query", [{}, {"source": "autopay"}])
+async def test_the_full_view_is_read_where_it_is_written_down(edge: Edge, query: dict[str, Any]) -> None:
+    """Single events come from the call that the ledger audits, once per answer."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+    got = await read(edge, view="full", **query)
+    assert (got.status, got.json["events"]) == (200, [])
+    assert edge.ledger.full_reads == [("autopay", "T-1")]
+
+
+async def test_a_page_links_to_the_next(edge: Edge) -> None:
+    """Body and Link header name the same path, with every condition and the cursor; the last page has none."""
+    edge.ledger.payments["autopay", "T-1"] = PAYMENT
+    edge.ledger.cursor = "a+b/c="
+    got = await edge.send("GET", "/transactions", headers=KEY, params={"status": "success", "limit": "1"})
+    assert (got.status, got.json["transactions"], got.json["cursor"]) == (200, [PAYMENT], "a+b/c=")
+    assert got.json["next"] == "/transactions?status=success&limit=1&cursor=a%2Bb%2Fc%3D"
+    assert got.headers["Link"] == f'<{got.json["next"]}>; rel="next"'
+    edge.ledger.cursor = ""
+    got = await edge.send("GET", got.json["next"], headers=KEY)
+    assert (got.json["cursor"], got.json["next"], "Link" in got.headers) == (None, None, False)
+    assert [question.cursor for question in edge.ledger.pages] == ["", "a+b/c="]
+
+
+async def test_what_the_ledger_says_of_a_cursor_reaches_the_reader(edge: Edge) -> None:
+    """A cursor of another query is the reader's mistake and told so."""
+    edge.ledger.fault = Fault(kind=Kind.INVALID, reason="TOKEN_INVALID", message="Not a token of this query.")
+    got = await edge.send("GET", "/transactions?cursor=x", headers=KEY)
+    assert (got.status, got.json["reason"]) == (422, "TOKEN_INVALID")
+
+
+async def test_a_key_has_a_budget() -> None:
+    """Over its budget a key is told 429 and the ledger isn't asked; whoever has no key is not counted."""
+    async with running_edge(limit_reads="2/minute") as edge:
+        for _ in range(3):
+            assert (await edge.send("GET", "/transactions")).status == 401
+        for _ in range(2):
+            assert (await edge.send("GET", "/transactions", headers=KEY)).status == 200
+        got = await read(edge)
+        assert (got.status, got.json["reason"]) == (429, "RATE_LIMITED")
+        assert int(got.headers["Retry-After"]) >= 1
+        assert (len(edge.ledger.pages), edge.ledger.asked) == (2, [])
+
+
+async def test_every_read_is_logged_by_what_is_safe(edge: Edge) -> None:
+    """A line has the request's and the trace's id, the route as it is written, the key's id, outcome and duration."""
+    await read(edge)
+    (line,) = [line for line in edge.lines() if line["event"] == "read"]
+    assert (line["route"], line["key_id"], line["outcome"], line["status"]) == (
+        "/transaction/{tx_id}", "", "not_found", 404
+    )  # fmt: skip
+    assert {"request_id", "trace_id", "duration_ms"} <= set(line)
+    assert "T-1" not in str(line)

@@ -1,0 +1,148 @@
+"""What the HTTP API answers, as types: handlers build them, the OpenAPI document is made of them.
+
+Typed dictionaries cost nothing when a body is built. Money is a decimal string of major units, times are ISO 8601, UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+Status = Literal[
+    "unspecified", "pending", "failed", "canceled", "authorized", "success", "partially_refunded", "refunded",
+    "disputed", "returned",
+]  # fmt: skip
+Level = Literal["unspecified", "low", "medium", "high", "critical"]
+Flag = Literal["unspecified", "over_refund", "duplicate_capture"]
+AnalysisState = Literal["unspecified", "none", "queued", "leased", "done", "parked"]
+
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Exact, in major units.")]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class RiskReason(TypedDict):
+    """One ground for a score."""
+
+    code: Annotated[str, Field(description="Stable, for machines.")]
+    sentence: Annotated[str, Field(description="For people.")]
+    contribution: Annotated[float, Field(description="How much it added to the score.")]
+    evidence: Annotated[dict[str, str], Field(description="The figures behind the sentence.")]
+
+
+class Risk(TypedDict):
+    """What was known about a payment when it was scored. Advisory."""
+
+    score: Annotated[float, Field(ge=0, le=1)]
+    level: Level
+    reasons: Annotated[list[RiskReason], Field(description="The weightiest first.")]
+
+
+class Totals(TypedDict):
+    """The sums over a payment's events."""
+
+    authorized: DecimalText
+    captured: DecimalText
+    refunded: DecimalText
+    disputed: DecimalText
+
+
+class Payment(TypedDict):
+    """A payment as the ledger has it."""
+
+    source: Annotated[str, Field(description="The integration it came by; a namespace of ids.")]
+    tx_id: str
+    version: Annotated[int, Field(ge=1, description="Grows by one with every change.")]
+    status: Status
+    amount: DecimalText | None
+    currency: Annotated[str | None, Field(description="ISO 4217.")]
+    sender_account: str | None
+    receiver_account: str | None
+    totals: Totals
+    flags: Annotated[list[Flag], Field(description="What a person should look at.")]
+    aliases: Annotated[list[str], Field(description="Other ids of the payment.")]
+    risk: Risk | None
+    event_count: int
+    analysis_state: AnalysisState
+    recorded_at: Moment
+    updated_at: Moment
+
+
+class Event(TypedDict):
+    """One fact about a payment, as it was recorded."""
+
+    event_id: str
+    kind: str
+    object_id: str | None
+    amount: DecimalText | None
+    currency: str | None
+    basis: Literal["delta", "cumulative"]
+    event_time: Moment | None
+    event_time_signed: bool
+    outcome: str
+    delivery: Annotated[str | None, Field(description="source:sha256 of the delivery that brought it first.")]
+    recorded_at: Moment
+    corrected_by: Annotated[str | None, Field(description="Who accepted it against what was recorded before.")]
+
+
+class Analysis(TypedDict):
+    """An advisory analysis of a payment."""
+
+    summary: str
+    category: str
+    anomaly_assessment: str
+    recommended_action: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    model_version: str
+
+
+class FullPayment(Payment):
+    """A payment with its single events. Reading it is audited."""
+
+    description: str | None
+    events: Annotated[list[Event], Field(description="By signed time, then id; of more than 1,000 not all.")]
+    analysis: Analysis | None
+    analysis_error: str | None
+
+
+class PaymentPage(TypedDict):
+    """One page of payments."""
+
+    transactions: list[Payment]
+    cursor: Annotated[
+        str | None, Field(description="Of the next page, null after the last. A page may be short, or empty.")
+    ]
+    next: Annotated[str | None, Field(description="The next page's path and query, as the Link header has it.")]
+
+
+class FieldError(TypedDict):
+    """One wrong field."""
+
+    field: str
+    description: str
+
+
+class Problem(TypedDict):
+    """An error, by RFC 9457. Switch on `reason`; texts change."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    request_id: str
+    trace_id: str
+    errors: NotRequired[list[FieldError]]
+    conflict_field: NotRequired[str]
+    sources: NotRequired[Annotated[list[str], Field(description="Who knows the id, where several do.")]]
+
+
+class Index(TypedDict):
+    """What is served here."""
+
+    name: str
+    about: str
+    webhooks: list[str]
+    reads: list[str]
+    documents: list[str]
