@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tests.conformance.signing import HmacRecipe, Recipe
+from tests.conformance.signing_items import ItemsRecipe
 
 
 def recipe_of(table: Mapping[str, Any], *, url: str) -> Recipe:
@@ -20,4 +21,16 @@ def _hmac(table: Mapping[str, Any], url: str) -> Recipe:
     return HmacRecipe(templates=templates, url=url, dated=dated, **words)
 
 
-_SCHEMES: Final[Mapping[str, Callable[[Mapping[str, Any], str], Recipe]]] = {"hmac": _hmac}
+def _items(table: Mapping[str, Any], url: str) -> Recipe:
+    del url
+    return ItemsRecipe(
+        items=table["items"].split("."),
+        fields=[path.split(".") for path in table["fields"]],
+        into=table["into"].split("."),
+        joined_by=table["join"],
+        key=table["key"],
+        encoding=table["encoding"],
+    )
+
+
+_SCHEMES: Final[Mapping[str, Callable[[Mapping[str, Any], str], Recipe]]] = {"hmac": _hmac, "hmac-items": _items}

@@ -12,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 NOW_S: Final = 1_700_000_000
 MESSAGE_ID: Final = "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"
-_OTHER_ALGORITHM: Final = {"sha256": "sha1", "sha512": "sha256", "sha1": "md5"}
+OTHER_ALGORITHM: Final = {"sha256": "sha1", "sha512": "sha256", "sha1": "md5"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class HmacRecipe:
 
     def sign_otherwise(self, body: bytes, secret: str) -> Request:
         """Return the request signed with another hash."""
-        return self._signed(body, secret, NOW_S, _OTHER_ALGORITHM[self.algorithm])
+        return self._signed(body, secret, NOW_S, OTHER_ALGORITHM[self.algorithm])
 
     def sign_twice(self, body: bytes, first: str, second: str) -> Request | None:
         """Return the request with a list of two signatures, where the header may hold one."""
@@ -152,9 +152,7 @@ class HmacRecipe:
         words = {"{timestamp}": str(at), "{id}": MESSAGE_ID, "{url}": self.url}
         before, found, after = substituted(self.content, words).partition("{body}")
         signed = before.encode() + (body if found else b"") + after.encode()
-        digest = hmac.new(key_of(secret, self.key), signed, algorithm).digest()
-        signature = digest.hex() if self.encoding == "hex" else base64.b64encode(digest).decode()
-        return {**words, "{signature}": signature}
+        return {**words, "{signature}": hmac_of(secret, self.key, signed, algorithm, self.encoding)}
 
 
 def substituted(template: str, words: Mapping[str, str]) -> str:
@@ -171,6 +169,12 @@ def key_of(secret: str, form: str) -> bytes:
     if form == "base64":
         return base64.b64decode(secret.removeprefix("whsec_"))
     return secret.encode()
+
+
+def hmac_of(secret: str, key: str, signed: bytes, algorithm: str, encoding: str) -> str:
+    """Return an HMAC as text."""
+    digest = hmac.new(key_of(secret, key), signed, algorithm).digest()
+    return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
 
 
 def flipped(data: bytes, place: int, mask: int) -> bytes:
