@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from autopay_cli.commands import keys, ledger, transactions
+from autopay_cli.commands import keys, ledger, sources, transactions
 from autopay_cli.commands.certs import certs
 from autopay_cli.commands.doctor import doctor
 from autopay_cli.commands.serve import serve
@@ -38,6 +38,7 @@ def application() -> typer.Typer:
     cli.command("doctor")(doctor)
     cli.command("certs")(certs)
     cli.add_typer(transactions.commands(), name="tx")
+    cli.add_typer(sources.commands(), name="sources")
     cli.add_typer(ledger.commands(), name="ledger")
     cli.add_typer(keys.commands(), name="keys")
     return cli

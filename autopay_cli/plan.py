@@ -25,12 +25,15 @@ MODULES: Final[Mapping[str, str]] = {
 _READERS: Final[Mapping[str, frozenset[str]]] = {
     "HMAC_SECRET_KEY": frozenset({"edge"}),
     "EDGE_API_KEYS": frozenset({"edge"}),
+    "EDGE_LIMIT_STORAGE": frozenset({"edge"}),
+    "EDGE_PAYPAL_WEBHOOK_ID": frozenset({"edge"}),
     "MONITORING_API_KEY": frozenset({"edge"}),
     "GEMINI_API_KEY": frozenset({"insight"}),
     "GOOGLE_API_KEY": frozenset({"insight"}),
     "LEDGER_BODY_KEYS": frozenset({"ledger"}),
     "MONGO_URL": frozenset({"insight", "ledger"}),
 }
+_SECRETS_OF_SOURCES: Final = "WEBHOOK_SECRET_"
 _FILE_SUFFIX: Final = "_FILE"
 
 
@@ -118,8 +121,10 @@ def children(
 
 
 def _environment_of(process: str, whole: Mapping[str, str]) -> Mapping[str, str]:
-    return {
-        name: value
-        for name, value in whole.items()
-        if process in _READERS.get(name.removesuffix(_FILE_SUFFIX), (process,))
-    }
+    return {name: value for name, value in whole.items() if _reads(process, name)}
+
+
+def _reads(process: str, name: str) -> bool:
+    if name.startswith(_SECRETS_OF_SOURCES):
+        return process == "edge"
+    return process in _READERS.get(name.removesuffix(_FILE_SUFFIX), (process,))

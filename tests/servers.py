@@ -106,7 +106,17 @@ def start_up(data: Path, *options: str, **variables: str) -> tuple[subprocess.Po
 def bare_environment() -> dict[str, str]:
     """The environment without any setting of the mesh."""
     return environment_without(
-        "AUTOPAY_", "EDGE_", "INGEST_", "LEDGER_", "INSIGHT_", "MONGO_", "HMAC_", "MONITORING_", "MAX_WEBHOOK_", "OTEL_"
+        "AUTOPAY_",
+        "EDGE_",
+        "INGEST_",
+        "LEDGER_",
+        "INSIGHT_",
+        "MONGO_",
+        "HMAC_",
+        "MONITORING_",
+        "MAX_WEBHOOK_",
+        "OTEL_",
+        "WEBHOOK_",
     )
 
 
