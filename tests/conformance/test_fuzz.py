@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autopay_cli.recipes.signing import NOW_S, Request
 from mesh.errors import Fault
 from providers.contract import Refused, Unprocessable
 from tests.conformance import vectors
 from tests.conformance.folding import fact_of
-from tests.conformance.signing import NOW_S, Request
 from tests.conformance.vectors import Vectors
 from tests.conformance.verifying import verify
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from autopay_cli.recipes.signing import NOW_S, Request, substituted
 from providers import registry
 from providers.contract import Secret, Unprocessable
 from tests.conformance import vectors
 from tests.conformance.folding import Book, fact_of, standing
-from tests.conformance.signing import NOW_S, Request, substituted
 from tests.conformance.vectors import WINDOW, Course, Delivery, Vectors
 from tests.conformance.verifying import refusal, verify
 

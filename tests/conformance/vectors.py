@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from multidict import CIMultiDictProxy
 
+from autopay_cli.recipes.samples import content_of, directory
+from autopay_cli.recipes.schemes import recipe_of
+from autopay_cli.recipes.signing import Recipe, Request
 from providers import money, registry
 from providers.contract import Basis, Event, Kind, Options, Provider, Secret, Verified, Window
-from tests.conformance.schemes import recipe_of
-from tests.conformance.signing import Recipe, Request
 
-DIRECTORY: Final = Path(__file__).parent
+DIRECTORY: Final = directory()
 WINDOW: Final = Window()
 _KEYS: Final = frozenset(
     {"provider", "options", "secrets", "signing", "published", "deliveries", "requests", "sequences", "note"}
@@ -160,7 +160,7 @@ def _published(table: Mapping[str, Any]) -> Published:
         name=table["name"],
         secret=table["secret"],
         now_s=table.get("now_s", 0),
-        request=Request(body=_bytes(table["body"]), headers=tuple(table.get("headers", {}).items())),
+        request=Request(body=content_of(table["body"]), headers=tuple(table.get("headers", {}).items())),
     )
 
 
@@ -179,18 +179,12 @@ def _deliveries(tables: Sequence[Mapping[str, Any]]) -> Mapping[str, Delivery]:
             raise ValueError(f"two deliveries are called {name!r}")
         deliveries[name] = Delivery(
             name=name,
-            body=_bytes(body),
+            body=content_of(body),
             events=tuple(_event(each) for each in table.get("events", ())),
             unprocessable=tuple(table.get("unprocessable", ())),
             unsigned=tuple(table.get("headers", {}).items()),
         )
     return deliveries
-
-
-def _bytes(body: object) -> bytes:
-    """Return a body as it is sent: text as it stands, anything else as compact JSON."""
-    text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
 
 
 def _set(value: Any, steps: Sequence[str], new: object) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from autopay_cli.recipes.signing import NOW_S, Request
 from providers.contract import Certified, Provider, Refused, Secret, Verified
-from tests.conformance.signing import NOW_S, Request
 from tests.conformance.vectors import WINDOW
 
 

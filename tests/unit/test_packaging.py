@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,17 @@ def test_each_process_has_an_extra_and_all_includes_them() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     assert {"edge", "ingest", "ledger", "insight"} <= set(extras)
     assert "autopay-mesh[edge,ingest,ledger,insight]" in extras["all"]
+
+
+def test_the_wheel_brings_the_vectors_and_no_test(tmp_path: Path) -> None:
+    """An installed `autopay conformance` finds its samples; the tests themselves stay in the repository."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    vectors = {f"autopay_cli/vectors/{path.name}" for path in (ROOT / "tests" / "conformance").glob("*.json")}
+    assert vectors
+    assert {name for name in names if "vectors/" in name} == vectors
+    assert [name for name in names if name.startswith("tests/")] == []
+    assert {"autopay_client/__init__.py", "autopay/ledger/v1/ledger_pb2.py", "edge/__main__.py"} <= names

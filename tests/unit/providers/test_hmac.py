@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from autopay_cli.recipes.signing import HmacRecipe
 from providers.contract import Acknowledgement, Kind, Options, Refused, Secret, Unprocessable, Window
 from providers.hmac import PROVIDER
 from tests.conformance import vectors
-from tests.conformance.signing import HmacRecipe
 from tests.unit.providers.mapping import only_event, wrong_fields
 from tests.unit.providers.signing import NOW_S, SECRET, WINDOW
 from tests.unit.providers.written import written

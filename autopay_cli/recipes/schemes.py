@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tests.conformance.signing import HmacRecipe, Recipe
-from tests.conformance.signing_items import ItemsRecipe
+from autopay_cli.recipes.signing import HmacRecipe, Recipe
+from autopay_cli.recipes.signing_items import ItemsRecipe
 
 
 def recipe_of(table: Mapping[str, Any], *, url: str) -> Recipe:

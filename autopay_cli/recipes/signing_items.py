@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.conformance.signing import NOW_S, OTHER_ALGORITHM, Request, hmac_of
+from autopay_cli.recipes.signing import NOW_S, OTHER_ALGORITHM, Request, hmac_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""How each provider signs, as its vectors file says: for `autopay conformance`, `autopay sign` and the tests."""
