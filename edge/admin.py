@@ -6,13 +6,15 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from edge.merging import Shown
 from edge.readiness import Readiness
+from edge.worker_group import WorkerGroup
 
 _OPENMETRICS = {"Content-Type": CONTENT_TYPE_LATEST}
 
 
-def build(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
-    """Return the admin application."""
+def build(readiness: Readiness, group: WorkerGroup) -> web.Application:
+    """Return the admin application; its metrics are those of all workers."""
 
     async def livez(request: web.Request) -> web.Response:
         del request
@@ -25,6 +27,8 @@ def build(readiness: Readiness, registry: CollectorRegistry) -> web.Application:
 
     async def metrics(request: web.Request) -> web.Response:
         del request
+        registry = CollectorRegistry()
+        registry.register(Shown(group.families()))
         return web.Response(body=generate_latest(registry), headers=_OPENMETRICS)  # type: ignore[no-untyped-call]
 
     app = web.Application()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from edge.incidents import State
 from edge.model import Analysed, Answer, Delivery
 from edge.questions import PaymentsQuestion
 from edge.representations import FullPayment, Payment
@@ -35,3 +36,20 @@ class Ledger(Protocol):
 
     async def page(self, question: PaymentsQuestion, *, timeout_s: float) -> tuple[Sequence[Payment], str]:
         """Return one page and the cursor of the next, "" after the last."""
+
+
+class Checks(Protocol):
+    """Asks processes for their health."""
+
+    async def check(self, process: str, service: str, *, timeout_s: float) -> bool | None:
+        """Return whether a process says that a service of it, or a dependency it reports, is well; None: it can't tell.
+
+        A process that doesn't answer is not well.
+        """
+
+
+class SharedIncidents(Protocol):
+    """What went wrong in all replicas, where they share a storage."""
+
+    async def everywhere(self) -> State | None:
+        """Return it, None where there is no storage or it doesn't answer."""

@@ -138,6 +138,59 @@ class Problem(TypedDict):
     sources: NotRequired[Annotated[list[str], Field(description="Who knows the id, where several do.")]]
 
 
+class Dependency(TypedDict):
+    """One thing the edge needs, as it was a moment ago."""
+
+    name: str
+    state: Annotated[
+        Literal["up", "down", "unknown"], Field(description="`unknown`: nobody reports it, or who would is down.")
+    ]
+    reported_by: Annotated[str | None, Field(description="Who says so, where the edge doesn't call it itself.")]
+    latency_ms: Annotated[float | None, Field(description="Of the check just made.")]
+    last_success: Annotated[Moment | None, Field(description="The last check that found it up, of this worker.")]
+    needed: Annotated[bool, Field(description="Whether webhooks are refused without it.")]
+
+
+class Health(TypedDict):
+    """How the edge and what is behind it are. 503 where something needed is down."""
+
+    status: Annotated[
+        Literal["ok", "degraded", "down"], Field(description="`degraded`: webhooks are taken all the same.")
+    ]
+    dependencies: list[Dependency]
+    checked_at: Moment
+
+
+class ErrorWindow(TypedDict):
+    """The errors of a stretch of time that ends now."""
+
+    total: int
+    by_reason: Annotated[dict[str, int], Field(description="The most frequent first.")]
+
+
+class Incident(TypedDict):
+    """One answer that was an error. Nothing in it was sent from outside."""
+
+    at: Moment
+    reason: str
+    status: int
+    where: Annotated[str, Field(description="The source, or the route.")]
+    request_id: str
+    trace_id: str
+
+
+class Errors(TypedDict):
+    """What went wrong lately."""
+
+    scope: Annotated[
+        Literal["every replica", "this replica"],
+        Field(description="Every replica where EDGE_LIMIT_STORAGE is a Redis that answers."),
+    ]
+    windows: Annotated[dict[str, ErrorWindow], Field(description="`5m`, `1h` and `24h`.")]
+    recent: Annotated[list[Incident], Field(description="The latest 50, the newest first.")]
+    checked_at: Moment
+
+
 class Index(TypedDict):
     """What is served here."""
 

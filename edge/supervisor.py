@@ -14,6 +14,8 @@ import sys
 import time
 from typing import Final
 
+from edge import board
+
 _RESTART_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # A worker that lived this long had started well: its next restart is quick again.
 _SETTLED_S: Final = 10.0
@@ -23,7 +25,7 @@ ADMIN_FD: Final = "EDGE_INHERITED_ADMIN_FD"
 
 
 class _Worker:
-    def __init__(self, arguments: list[str], descriptors: tuple[int, int], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], descriptors: tuple[int, ...], environment: dict[str, str]) -> None:
         self._arguments = arguments
         self._descriptors = descriptors
         self._environment = environment
@@ -60,9 +62,18 @@ def supervise(count: int, public: socket.socket, admin: socket.socket, *, grace_
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    descriptors = (public.fileno(), admin.fileno())
-    environment = {**os.environ, PUBLIC_FD: str(descriptors[0]), ADMIN_FD: str(descriptors[1])}
-    workers = [_Worker([sys.executable, "-m", "edge"], descriptors, environment) for _ in range(count)]
+    shared = board.make()
+    descriptors = (public.fileno(), admin.fileno(), shared)
+    environment = {
+        **os.environ,
+        PUBLIC_FD: str(descriptors[0]),
+        ADMIN_FD: str(descriptors[1]),
+        board.BOARD_FD: str(shared),
+    }
+    workers = [
+        _Worker([sys.executable, "-m", "edge"], descriptors, {**environment, board.BOARD_PLACE: f"{place}/{count}"})
+        for place in range(count)
+    ]
     while not stopping:
         for worker in workers:
             worker.look_after(time.monotonic())

@@ -13,6 +13,7 @@ from aiohttp import web
 from opentelemetry.trace import StatusCode
 
 from edge.api_keys import ApiKeys, Reader
+from edge.incidents import Incidents
 from edge.key_entries import Scope
 from edge.limits import Limits
 from edge.problems import bug, of_fault
@@ -34,6 +35,7 @@ SAFE_HEADERS: Final[Mapping[str, str]] = {
     "X-Frame-Options": "DENY",
     "Server": "autopay",
 }
+_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 
 
@@ -52,6 +54,7 @@ class Surface:
     tracing: Tracing
     log: structlog.typing.FilteringBoundLogger
     limits: Limits
+    incidents: Incidents
 
     def open(self, path: str, page: Page) -> web.RouteDef:
         """Return the route of a page for everybody."""
@@ -103,6 +106,10 @@ class Surface:
                 status=response.status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 3),
             )
+            if response.status >= _ERROR:
+                self.incidents.note(
+                    outcome.upper(), status=response.status, where=path, request_id=request_id, trace_id=root.trace_id
+                )
             if root.span is not None:
                 root.span.set_attribute("http.response.status_code", response.status)
                 if response.status >= _SERVER_ERROR:
@@ -113,9 +120,10 @@ class Surface:
         return handle
 
 
-def json_answer(body: Any, *, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a JSON answer that nobody keeps, unless the headers say otherwise."""
     return web.Response(
+        status=status,
         body=orjson.dumps(body),
         headers={"Content-Type": "application/json", "Cache-Control": "no-store", **(headers or {})},
     )

@@ -14,6 +14,7 @@ from opentelemetry.trace import StatusCode
 from edge.answers import QUARANTINED, answering
 from edge.bodies import BodyReader
 from edge.certificates import Certificates
+from edge.incidents import Incidents
 from edge.limits import Limits, rate_limited
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
@@ -29,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _HEADER_BYTES_MAX: Final = 4_096
 _TRACEPARENT_CHARACTERS: Final = 55
+_ERROR: Final = 400
 
 
 class RequestIds:
@@ -58,6 +60,7 @@ class Webhooks:
         readiness: Readiness,
         tracing: Tracing,
         metrics: WebhookMetrics,
+        incidents: Incidents,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         """Serve with these parts, all of them the process's own."""
@@ -69,6 +72,7 @@ class Webhooks:
         self._readiness = readiness
         self._tracing = tracing
         self._metrics = metrics
+        self._incidents = incidents
         self._log = log
 
     def handler(self, source: Source) -> Handler:
@@ -91,7 +95,7 @@ class Webhooks:
                 answer = await self._batcher.submit(delivery, size=len(delivery.body))
                 response, outcome = answered(answer, source.name, request_id, root.trace_id)
                 if outcome in QUARANTINED:
-                    self._alert(source.name, outcome, answer, request_id, root)
+                    self._alert(source.name, outcome, answer, request_id, root, status=response.status)
             except Fault as fault:
                 response, outcome = await self._refusal(fault, request, delivery, request_id, root)
             except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error
@@ -177,9 +181,14 @@ class Webhooks:
                 fault = rate_limited(wait_s)
         return of_fault(fault, request_id=request_id, trace_id=root.trace_id), fault.reason.lower()
 
-    def _alert(self, source: str, outcome: str, answer: Answer, request_id: str, root: Root) -> None:
+    def _alert(self, source: str, outcome: str, answer: Answer, request_id: str, root: Root, *, status: int) -> None:
         """Say what a person has to look at; it waits in the ledger's quarantine."""
         self._metrics.quarantined(source, outcome)
+        if status < _ERROR:
+            # Acknowledged all the same, or it would be counted with the answers that are errors.
+            self._incidents.note(
+                outcome.upper(), status=status, where=source, request_id=request_id, trace_id=root.trace_id
+            )
         fields = {event.conflict_field for event in answer.events} | {name for name, _ in answer.errors}
         self._log.warning(
             "quarantined",
@@ -203,6 +212,10 @@ class Webhooks:
             status=status,
             duration_ms=round(duration_s * 1000, 3),
         )
+        if status >= _ERROR:
+            self._incidents.note(
+                outcome.upper(), status=status, where=source, request_id=request_id, trace_id=root.trace_id
+            )
         span = root.span
         if span is not None:
             span.set_attribute("http.request.method", "POST")

@@ -14,15 +14,23 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from edge import admin, front, key_entries, limits, sources, unserved
 from edge.adapters import ingest_client, ledger_client
+from edge.adapters.health_client import GrpcHealth
+from edge.adapters.redis_incidents import RedisIncidents
 from edge.api_keys import ApiKeys
+from edge.board import Board
 from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.certificates import Certificates
+from edge.dependencies import Dependencies
+from edge.incidents import Incidents
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
+from edge.monitoring import Monitoring, NotShared
 from edge.payments import Payments
+from edge.ports import SharedIncidents
 from edge.problems import problem
 from edge.readiness import Readiness
 from edge.rotation import Rotation
@@ -30,6 +38,7 @@ from edge.settings import EdgeSettings, split
 from edge.sources import Source
 from edge.surface import Surface
 from edge.webhooks import RequestIds, Webhooks
+from edge.worker_group import WorkerGroup
 from mesh import identity, logs, tracing
 from mesh.batching import Batcher, BatchLimits
 from mesh.channel import open_channel
@@ -38,6 +47,8 @@ from mesh.metrics import BatchMetrics, measure_certificate
 
 _BACKLOG: Final = 4_096
 _KEEPALIVE_S: Final = 75
+_REDIS: Final = ("redis://", "rediss://")
+_INSIGHT: Final = "autopay.insight.v1.InsightService"
 
 
 def build(
@@ -83,6 +94,8 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     async with AsyncExitStack() as stack:
         ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE, identity=own)
         ledger = open_channel(settings.ledger_target, service=ledger_client.SERVICE, identity=own)
+        insight = open_channel(settings.insight_target, service=_INSIGHT, identity=own)
+        stack.push_async_callback(insight.close)
         stack.push_async_callback(ingest.close)
         stack.push_async_callback(ledger.close)
         batcher: Batcher[Delivery, Answer] = Batcher(
@@ -97,6 +110,8 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             name="the mesh",
             observer=BatchMetrics(registry),
         )
+        incidents = Incidents()
+        group = WorkerGroup(Board.inherited(), registry=registry, incidents=incidents, log=log)
         budgets = limits.build(settings, registry, log)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         webhooks = Webhooks(
@@ -108,6 +123,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             readiness=readiness,
             tracing=traces,
             metrics=WebhookMetrics(registry),
+            incidents=incidents,
             log=log,
         )
         surface = Surface(
@@ -118,22 +134,49 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             readiness=readiness,
             tracing=traces,
             limits=budgets,
+            incidents=incidents,
             log=log,
         )
         payments = Payments(ledger_client.GrpcLedger(ledger), sources=list(configured))
-        routes = [*front.routes(surface), *payments.routes(surface)]
+        dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
+        shared = _shared(settings, ids, incidents, log, stack)
+        monitoring = Monitoring(dependencies, group, shared)
+        routes = [*front.routes(surface), *payments.routes(surface), *monitoring.routes(surface)]
         app = build(settings, configured, webhooks, routes, ids)
         runner = await _run(app, public, stack, settings.drain_grace_s)
-        await _run(admin.build(readiness, registry), admin_socket, stack, 0)
-        rotating = asyncio.create_task(Rotation(configured, keyring, registry=registry, log=log).run())
-        stack.callback(rotating.cancel)
+        await _run(admin.build(readiness, group), admin_socket, stack, 0)
+        for work in (
+            Rotation(configured, keyring, registry=registry, log=log).run(),
+            group.run(),
+            dependencies.run(),
+        ):
+            stack.callback(asyncio.create_task(work).cancel)
         readiness.ready = True
         log.info("listening", address=_address(public), admin=_address(admin_socket), sources=active)
         await stop.wait()
         readiness.ready = False
         await _drain(runner, batcher, settings, log)
+        group.publish()
     traces.shutdown()
     log.info("stopped")
+
+
+def _shared(
+    settings: EdgeSettings,
+    ids: RequestIds,
+    incidents: Incidents,
+    log: structlog.typing.FilteringBoundLogger,
+    stack: AsyncExitStack,
+) -> SharedIncidents:
+    """Return what replicas share incidents in: the Redis of the limits, else nothing."""
+    url = settings.limit_storage.get_secret_value()
+    if not url.startswith(_REDIS):
+        return NotShared()
+    redis = Redis.from_url(url)
+    stack.push_async_callback(redis.aclose)
+    shared = RedisIncidents(redis, worker=ids.next(), incidents=incidents, log=log)
+    stack.callback(asyncio.create_task(shared.run()).cancel)
+    return shared
 
 
 async def _run(app: web.Application, listening: socket.socket, stack: AsyncExitStack, grace_s: float) -> web.AppRunner:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CALLS_MAX: Final = 1_000
+_DEPENDENCIES: Final = "dependency/"
 _INFRASTRUCTURE: Final = ("/grpc.health.", "/grpc.reflection.")
 _BUG: Final = Fault(
     kind=Kind.INTERNAL,
@@ -200,6 +201,11 @@ class Server:
         for service in (*self._services, health.OVERALL_HEALTH):
             await self._health.set(service, status)
 
+    async def report(self, dependency: str, *, healthy: bool) -> None:
+        """Tell whoever asks for `dependency_service(dependency)` how something behind this process is."""
+        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(dependency_service(dependency), status)
+
     async def drain(self, *, notice_s: float, grace_s: float) -> None:
         """Turn clients away first, wait until they have noticed, then finish the calls that are here."""
         await self.set_healthy(healthy=False)
@@ -207,6 +213,11 @@ class Server:
         await self.raw.stop(grace_s)
         if self._health_only is not None:
             await self._health_only.stop(None)
+
+
+def dependency_service(dependency: str) -> str:
+    """Return the name under which a process's health service speaks of something behind it, not of itself."""
+    return f"{_DEPENDENCIES}{dependency}"
 
 
 def server_credentials(identity: Identity) -> grpc.ServerCredentials:

@@ -53,6 +53,8 @@ from services.ledger.summarizing import Summarizer
 from services.ledger.watching import Watching
 
 _RETRY_S_MAX = 1.0
+_PING_S_MAX = 1.0
+_PING_PAUSE_S = 2.0
 
 
 async def serve(settings: LedgerSettings) -> None:
@@ -106,8 +108,10 @@ async def serve(settings: LedgerSettings) -> None:
         patient, steps(retention=Retention(days=settings.delivery_retention_days)), owner=secrets.token_hex(8)
     )
     ready = asyncio.create_task(_become_ready(patient, migrator, server, log))
+    reporting = asyncio.create_task(_report_mongo(writes, server))
     await stop.wait()
     ready.cancel()
+    reporting.cancel()
     await hub.close()
     await server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s)
     await intake.close(grace_s=settings.drain_grace_s)
@@ -182,6 +186,18 @@ async def _become_ready(
     log.info("ready")
     await _until_done(migrator.finish, log)
     database.client.close()
+
+
+async def _report_mongo(database: mongo.Database, server: Server) -> None:
+    """Say every few seconds whether MongoDB answers, for the monitoring pages; calls are taken either way."""
+    while True:
+        try:
+            await asyncio.wait_for(database.command("ping"), _PING_S_MAX)
+        except (mongo.PyMongoError, TimeoutError):
+            await server.report("mongodb", healthy=False)
+        else:
+            await server.report("mongodb", healthy=True)
+        await asyncio.sleep(_PING_PAUSE_S)
 
 
 async def _until_done(work: Callable[[], Awaitable[None]], log: structlog.typing.FilteringBoundLogger) -> None:

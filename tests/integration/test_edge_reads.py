@@ -11,6 +11,7 @@ from aiohttp import web
 
 from edge.adapters import ledger_client
 from edge.api_keys import ApiKeys
+from edge.incidents import Incidents
 from edge.key_entries import parse
 from edge.limits import Limits
 from edge.payments import Payments
@@ -43,6 +44,7 @@ async def http(ledger: RunningLedger) -> AsyncIterator[aiohttp.ClientSession]:
         readiness=readiness,
         tracing=Tracing(None, ratio=0),
         limits=Limits(),
+        incidents=Incidents(),
         log=logs.configure("edge", "error"),
     )
     channel = open_channel(ledger.target, service=ledger_client.SERVICE)

@@ -21,18 +21,23 @@ from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
 from edge.certificates import Certificates
+from edge.dependencies import Dependencies
+from edge.incidents import Incidents
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
+from edge.monitoring import Monitoring, NotShared
 from edge.payments import Payments
 from edge.readiness import Readiness
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.surface import Surface
 from edge.webhooks import RequestIds, Webhooks
+from edge.worker_group import WorkerGroup
 from mesh import logs
 from mesh.batching import Batcher, BatchLimits
 from mesh.tracing import Tracing
 from providers.contract import Provider
+from tests.fakes.checks import FakeChecks
 from tests.fakes.ingest import FakeIngest
 from tests.fakes.ledger_reads import FakeLedgerReads
 
@@ -69,6 +74,7 @@ class Edge:
     readiness: Readiness
     ingest: FakeIngest
     ledger: FakeLedgerReads
+    checks: FakeChecks
     log: io.TextIOWrapper
     rotation: Rotation
 
@@ -150,9 +156,19 @@ async def running_edge(
     readiness = Readiness()
     readiness.ready = True
     keys = ApiKeys(key_entries.parse(split(read.api_keys)), monitoring_key=read.monitoring_key.get_secret_value())
+    incidents = Incidents()
+    group = WorkerGroup(None, registry=registry, incidents=incidents, log=log)
     budgets = limits.build(read, registry, log)
-    surface = Surface(keys=keys, ids=ids, readiness=readiness, tracing=tracing, log=log, limits=budgets)
-    routes = [*front.routes(surface), *Payments(ledger, sources=list(configured)).routes(surface)]
+    surface = Surface(
+        keys=keys, ids=ids, readiness=readiness, tracing=tracing, log=log, limits=budgets, incidents=incidents
+    )
+    checks = FakeChecks()
+    monitoring = Monitoring(Dependencies(checks), group, NotShared())
+    routes = [
+        *monitoring.routes(surface),
+        *front.routes(surface),
+        *Payments(ledger, sources=list(configured)).routes(surface),
+    ]
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -166,10 +182,11 @@ async def running_edge(
             readiness=readiness,
             tracing=tracing,
             metrics=WebhookMetrics(registry),
+            incidents=incidents,
             log=log,
         )
         await worker._run(worker.build(read, configured, webhooks, routes, ids), public, stack, 1)
-        await worker._run(admin.build(readiness, registry), inside, stack, 0)
+        await worker._run(admin.build(readiness, group), inside, stack, 0)
         host, port = public.getsockname()
         yield Edge(
             host=host,
@@ -181,6 +198,7 @@ async def running_edge(
             readiness=readiness,
             ingest=ingest,
             ledger=ledger,
+            checks=checks,
             log=written,
             rotation=Rotation(configured, keyring, registry=registry, log=log),
         )

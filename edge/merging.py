@@ -1,0 +1,83 @@
+"""The metrics of several workers as those of one: counters and histograms are added, of gauges the least counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+_ADDED: Final = frozenset({"counter", "histogram", "summary"})
+
+Families = list[list[Any]]
+
+
+def families_of(registry: CollectorRegistry) -> Families:
+    """Return a registry's metrics, ready for JSON."""
+    return [
+        [
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [[each.name, each.labels, each.value] for each in metric.samples],
+        ]
+        for metric in registry.collect()
+    ]
+
+
+def counted(families: Families) -> Families:
+    """Return what outlives a worker: counts do, a gauge says how it is now."""
+    return [family for family in families if family[2] in _ADDED]
+
+
+def merged(workers: Iterable[Families]) -> Families:
+    """Return several workers' metrics as one worker's."""
+    found: dict[str, _Family] = {}
+    for families in workers:
+        for name, text, kind, samples in families:
+            found.setdefault(name, _Family(text, kind)).take(samples)
+    return [[name, family.text, family.kind, family.listed()] for name, family in found.items()]
+
+
+@dataclass(slots=True)
+class _Family:
+    text: str
+    kind: str
+    samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
+
+    def take(self, samples: Sequence[Any]) -> None:
+        for name, labels, value in samples:
+            if value is None:
+                # What is no number is null in JSON.
+                continue
+            key = (name, tuple(labels.items()))
+            before = self.samples.get(key)
+            if before is None:
+                self.samples[key] = value
+            elif self.kind in _ADDED and not name.endswith("_created"):
+                self.samples[key] = before + value
+            else:
+                # The worst: the certificate that ends first, the storage that one of them can't ask.
+                self.samples[key] = min(before, value)
+
+    def listed(self) -> list[list[Any]]:
+        return [[name, dict(labels), value] for (name, labels), value in self.samples.items()]
+
+
+class Shown(Collector):
+    """Families as a registry's collector."""
+
+    def __init__(self, families: Families) -> None:
+        """Show `families`."""
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them as prometheus_client's own."""
+        for name, text, kind, samples in self._families:
+            metric = Metric(name, text, kind)
+            for sample, labels, value in samples:
+                metric.add_sample(sample, labels, value)
+            yield metric
