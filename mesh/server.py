@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# The health of this name says that the process answers at all: one that waits for its database must not be killed.
+LIVENESS: Final = "liveness"
 _CALLS_MAX: Final = 1_000
 _DEPENDENCIES: Final = "dependency/"
 _INFRASTRUCTURE: Final = ("/grpc.health.", "/grpc.reflection.")
@@ -178,6 +180,7 @@ class Server:
         port = _bind(self.raw, address, credentials)
         # gRPC's own health service says SERVING for the whole server from the beginning.
         await self.set_healthy(healthy=False)
+        await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self.raw.start()
         return port
 

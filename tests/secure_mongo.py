@@ -56,8 +56,8 @@ class SecureMongo:
 
 
 @contextmanager
-def running_secure_mongo(directory: Path) -> Iterator[SecureMongo]:
-    """Run it while the context lasts."""
+def running_secure_mongo(directory: Path, *, bare: bool = False) -> Iterator[SecureMongo]:
+    """Run it while the context lasts; a bare one is no set yet and has no user."""
     authority, certificate = make_certificates(directory)
     (port,) = free_ports(1)
     key_file = _private(directory / "set.key", base64.b64encode(secrets.token_bytes(96)))
@@ -74,7 +74,8 @@ def running_secure_mongo(directory: Path) -> Iterator[SecureMongo]:
     mongod.start()
     running = SecureMongo(port=port, authority=authority)
     try:
-        _initiate(running, mongod)
+        if not bare:
+            _initiate(running, mongod)
         yield running
     finally:
         mongod.kill()

@@ -61,12 +61,18 @@ def _put_user(database: Database[dict[str, Any]], name: str, content: dict[str, 
     except OperationFailure as error:
         if error.code != _UNKNOWN_USER:
             raise
-        return f"not made, {_variable(name)} is not set"
+        return f"not made, {variable(name)} is not set"
     return "updated, with the password it had"
 
 
-def _variable(user: str) -> str:
+def variable(user: str) -> str:
+    """Return the environment variable that holds a user's password."""
     return user.upper().replace("-", "_") + "_PASSWORD"
+
+
+def users() -> list[str]:
+    """Return the names of the users."""
+    return [user["createUser"] for user in json.loads(_ROLES.read_text(encoding="utf-8"))["users"]]
 
 
 def main() -> int:
@@ -75,8 +81,7 @@ def main() -> int:
     if not url:
         sys.stderr.write("MONGO_ADMIN_URL is not set\n")
         return 1
-    users = [user["createUser"] for user in json.loads(_ROLES.read_text(encoding="utf-8"))["users"]]
-    passwords = {name: os.environ.get(_variable(name), "") for name in users}
+    passwords = {name: os.environ.get(variable(name), "") for name in users()}
     try:
         with MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=10_000) as client:
             lines = apply(client["autopay"], passwords)

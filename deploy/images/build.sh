@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Builds the image of every process (or of those named) with buildah, and prints their sizes.
+#
+#   PYTHON_BASE=docker.io/library/python@sha256:… deploy/images/build.sh [edge ingest ledger insight]
+#
+# Without PYTHON_BASE, for where no registry can be reached, a Debian made by debootstrap stands in for the base. That
+# proves the Dockerfile; its images are not for publishing. Settings:
+#   PYTHON_BASE    the base image, pinned by digest
+#   IMAGE_PREFIX   what images are named before the process (localhost/autopay-)
+#   IMAGE_TAG      their tag (dev)
+#   PIP_CONF       pip's configuration inside the build (this machine's /etc/pip.conf, if there is one)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+readonly prefix=${IMAGE_PREFIX:-localhost/autopay-} tag=${IMAGE_TAG:-dev}
+readonly stand_in=localhost/autopay-stand-in-base:bookworm
+processes=("$@")
+[ "${#processes[@]}" -gt 0 ] || processes=(edge ingest ledger insight)
+
+buildah_() { buildah --storage-driver "$driver" "$@"; }
+
+skip() {
+    echo "images: skipped, $1" >&2
+    exit 0
+}
+
+make_stand_in() {
+    command -v debootstrap >/dev/null || skip "no debootstrap to make a base from, and PYTHON_BASE is not set"
+    [ "$(id -u)" -eq 0 ] || skip "a stand-in base needs root, and PYTHON_BASE is not set"
+    local root container
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' RETURN
+    echo "images: making a stand-in base"
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$root" >"$root.log" 2>&1 || {
+        tail -5 "$root.log" >&2
+        return 1
+    }
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root.log"
+    container=$(buildah_ from scratch)
+    buildah_ copy --quiet "$container" "$root" / >/dev/null
+    buildah_ commit --quiet --rm "$container" "$stand_in" >/dev/null
+}
+
+command -v buildah >/dev/null || skip "buildah is not installed (Debian: apt-get install buildah)"
+# vfs copies every layer, but works in a container without privileges, where overlays don't.
+driver=overlay
+buildah_ info >/dev/null 2>&1 || driver=vfs
+base=${PYTHON_BASE:-}
+if [ -z "$base" ]; then
+    base=$stand_in
+    buildah_ inspect --type image "$stand_in" >/dev/null 2>&1 || make_stand_in
+elif [[ $base != *@sha256:* ]]; then
+    echo "images: PYTHON_BASE must name a digest (name@sha256:…), not a tag that can move: $base" >&2
+    exit 1
+fi
+
+# chroot for the same reason, where namespaces don't work.
+arguments=(--isolation chroot --network host --layers --build-arg "PYTHON_BASE=$base" --file deploy/images/Dockerfile)
+if [ -r "${PIP_CONF:-/etc/pip.conf}" ]; then
+    # Whose certificate a mirror shows, this machine knows.
+    arguments+=(--secret "id=pip_conf,src=${PIP_CONF:-/etc/pip.conf}" --volume /etc/ssl/certs:/etc/ssl/certs:ro)
+fi
+for process in "${processes[@]}"; do
+    buildah_ build --quiet "${arguments[@]}" --format docker --target "$process" --tag "$prefix$process:$tag" . >/dev/null
+done
+buildah_ images --format '{{.Name}}:{{.Tag}} {{.Size}}' | grep "^$prefix" | sort
