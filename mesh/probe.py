@@ -60,8 +60,7 @@ def _grpc_answers(host: str) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Return 0 where the process at the only argument answers, 1 where it doesn't, 2 where the argument is wrong."""
     try:
-        (address,) = arguments
-        return 0 if answers(address) else 1
+        return 0 if answers(arguments[0] if len(arguments) == 1 else "") else 1
     except ValueError as error:
         sys.stderr.write(f"probe: {error}\n")
         return 2

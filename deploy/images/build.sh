@@ -41,6 +41,22 @@ make_stand_in() {
     buildah_ commit --quiet --rm "$container" "$stand_in" >/dev/null
 }
 
+# What an image must be, asked of the image itself: its process's code is whole, it is nobody, and nothing in it builds.
+verify() {
+    local process=$1 module=$2 container
+    container=$(buildah_ from "$prefix$process:$tag")
+    buildah_ run --isolation chroot "$container" -- sh -euc "
+        test \"\$(id -u)\" = 10001
+        python3 -c 'import $module'
+        test -s /opt/autopay/bom.cdx.json
+        for tool in pip pip3 gcc cc make; do ! command -v \$tool; done
+        ! touch /opt/autopay/written 2>/dev/null
+        if python3 -c 'import google.generativeai' 2>/dev/null; then test $process = insight; fi
+        python3 -m mesh.probe http://127.0.0.1:1/ || test \$? = 1
+    "
+    buildah_ rm "$container" >/dev/null
+}
+
 command -v buildah >/dev/null || skip "buildah is not installed (Debian: apt-get install buildah)"
 # vfs copies every layer, but works in a container without privileges, where overlays don't.
 driver=overlay
@@ -62,5 +78,9 @@ if [ -r "${PIP_CONF:-/etc/pip.conf}" ]; then
 fi
 for process in "${processes[@]}"; do
     buildah_ build --quiet "${arguments[@]}" --format docker --target "$process" --tag "$prefix$process:$tag" . >/dev/null
+    module=services.$process.__main__
+    # The supervisor imports little; the worker is the process.
+    [ "$process" != edge ] || module=edge.worker
+    verify "$process" "$module"
 done
 buildah_ images --format '{{.Name}}:{{.Tag}} {{.Size}}' | grep "^$prefix" | sort

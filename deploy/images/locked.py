@@ -26,15 +26,18 @@ def select(lock: str, project: Mapping[str, Any], extra: str) -> list[str]:
         KeyError: there is no such extra.
         ValueError: the extra declares something that is not locked.
     """
-    entries = {_canonical(entry): entry for entry in _ENTRY.split(lock.strip())}
+    # A package that is locked at one version for an older Python and at another for a newer one has two entries.
+    entries: dict[str, list[str]] = {}
+    for entry in _ENTRY.split(lock.strip()):
+        entries.setdefault(_canonical(entry), []).append(entry)
     wanted = {_canonical(line) for line in (*project["dependencies"], *project["optional-dependencies"][extra])}
     if missing := wanted - set(entries):
         raise ValueError(f"not in the lock: {', '.join(sorted(missing))}")
-    asked_by = {name: set(map(_canonical, _ASKED_BY.findall(entry))) for name, entry in entries.items()}
+    asked_by = {name: set(map(_canonical, _ASKED_BY.findall("\n".join(each)))) for name, each in entries.items()}
     # Whatever somebody wanted asked for is wanted, until nothing more is.
     while more := {name for name, askers in asked_by.items() if askers & wanted} - wanted:
         wanted |= more
-    return [entries[name] for name in sorted(wanted)]
+    return [entry for name in sorted(wanted) for entry in entries[name]]
 
 
 def _canonical(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import re
 import subprocess
 import sys
 import tomllib
@@ -25,8 +24,13 @@ GEMINI = {"google-generativeai", "google-ai-generativelanguage", "google-api-cor
 
 
 def names(process: str) -> set[str]:
-    """What is locked for a process."""
-    return {re.split(r"[ =;\[]", entry)[0] for entry in locked.select(LOCK, PROJECT, process)}
+    """What is locked for a process and would be installed on this machine."""
+    found: set[str] = set()
+    for entry in locked.select(LOCK, PROJECT, process):
+        requirement = Requirement(entry.splitlines()[0].rstrip("\\ "))
+        if requirement.marker is None or requirement.marker.evaluate():
+            found.add(canonicalize_name(requirement.name))
+    return found
 
 
 def needed(process: str) -> set[str]:
