@@ -24,7 +24,8 @@ NOT_SETTINGS = {"POD_NAME"}
 
 def load(environment: dict[str, str], process: str, directory: Path, patch: pytest.MonkeyPatch) -> Any:
     """Read a process's settings as its container would, each mounted secret holding something that could be one."""
-    secrets = {"hmac_secret_key": "s" * 40, "edge_api_keys": f"reader.{'k' * 22}", "body_keys": ""}
+    key = f"reader:{'0' * 64}:transactions-read"
+    secrets = {"hmac_secret_key": "s" * 40, "edge_api_keys": key, "monitoring_api_key": "m" * 40, "body_keys": ""}
     for name in (*environment_names(manifests.SETTINGS[process]), *environment):
         patch.delenv(name, raising=False)
     for name, value in environment.items():
