@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from autopay_cli.recipes.signing import HmacRecipe, Recipe
+from autopay_cli.recipes.signing_certificates import CertificateRecipe
 from autopay_cli.recipes.signing_items import ItemsRecipe
 
 
@@ -33,4 +34,15 @@ def _items(table: Mapping[str, Any], url: str) -> Recipe:
     )
 
 
-_SCHEMES: Final[Mapping[str, Callable[[Mapping[str, Any], str], Recipe]]] = {"hmac": _hmac, "hmac-items": _items}
+def _certificate(table: Mapping[str, Any], url: str) -> Recipe:
+    del url
+    return CertificateRecipe(
+        content=table["content"], templates=table["headers"], host=table["host"], unsigned=table["unsigned"]
+    )
+
+
+_SCHEMES: Final[Mapping[str, Callable[[Mapping[str, Any], str], Recipe]]] = {
+    "hmac": _hmac,
+    "hmac-items": _items,
+    "rsa-certificate": _certificate,
+}
