@@ -114,7 +114,8 @@ def _payment(item: insight_pb2.ScoreItem, position: int) -> Payment:
     at_ms = item.received_at_ms
     if not 0 < len(source) <= _SOURCE_LENGTH_MAX:
         raise invalid(f"items[{position}].source", f"must be 1 to {_SOURCE_LENGTH_MAX} characters.")
-    if not 0 < len(event.tx_id) <= _TX_ID_LENGTH_MAX:
+    # Only the ledger finds the payment of an event that comes with aliases alone; its risk does not depend on that.
+    if not (0 < len(event.tx_id) <= _TX_ID_LENGTH_MAX or (not event.tx_id and event.aliases)):
         raise invalid(f"items[{position}].event.tx_id", f"must be 1 to {_TX_ID_LENGTH_MAX} characters.")
     if len(sender) > _ACCOUNT_LENGTH_MAX:
         raise invalid(f"items[{position}].event.sender_account", f"must be at most {_ACCOUNT_LENGTH_MAX} characters.")

@@ -23,9 +23,14 @@ from services.ledger.spilling import EMBEDDED_MAX
 
 
 class Work:
-    """One item while its batch is recorded."""
+    """One item while its batch is recorded.
 
-    __slots__ = ("answers", "delivery_key", "failure", "field", "guess", "item")
+    Attributes:
+        guess: the disposition that its delivery is stored with before any event is answered.
+        unresolved: what it ends as where the payment of an event can't be told, None where all can.
+    """
+
+    __slots__ = ("answers", "delivery_key", "failure", "field", "guess", "item", "unresolved")
 
     def __init__(self, item: Item) -> None:
         """Begin unanswered."""
@@ -33,6 +38,7 @@ class Work:
         self.answers: list[EventOutcome | None] = [None] * len(item.events)
         self.failure: Failure | None = None
         self.field = ""
+        self.unresolved: Disposition | None = None
         self.delivery_key = ""
         self.guess = Disposition.RECORDED if item.events else item.disposition or Disposition.IGNORED
         if item.delivery is not None:
@@ -46,7 +52,7 @@ class Work:
     @property
     def payments(self) -> tuple[str, ...]:
         """The ids of the payments it speaks of."""
-        return tuple({f"{self.item.source}:{event.tx_id}": None for event in self.item.events})
+        return tuple({f"{self.item.source}:{event.tx_id}": None for event in self.item.events if event.tx_id})
 
     @property
     def conflicts(self) -> tuple[Conflicting, ...]:
@@ -135,13 +141,15 @@ def _answer(payment: Payment, event: Event, outcome: Outcome, conflict: Conflict
 
 
 def grouped(works: Sequence[Work]) -> list[Group]:
-    """Return a group for each payment that items speak of, with what is to be written after it behind it."""
+    """Return a group for each payment that items name, with what is to be written after it behind it."""
     first: list[Group] = []
     last: dict[str, Group] = {}
     for work in works:
         if work.failure is not None:
             continue
         for position, event in enumerate(work.item.events):
+            if not event.tx_id:
+                continue
             payment_id = f"{work.item.source}:{event.tx_id}"
             group = last.get(payment_id)
             if group is None:
@@ -156,6 +164,8 @@ def grouped(works: Sequence[Work]) -> list[Group]:
 
 def disposition_of(work: Work) -> Disposition:
     """Return what became of an item: its most severe outcome, or what the sender said where it has no events."""
+    if work.unresolved is not None:
+        return work.unresolved
     outcomes = {answer.outcome for answer in work.answers if answer is not None}
     if not outcomes:
         return work.guess

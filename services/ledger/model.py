@@ -61,6 +61,7 @@ class Outcome(IntEnum):
     UPDATED = 3
     STALE = 4
     CONFLICT = 5
+    UNRESOLVED = 6
 
 
 class Disposition(IntEnum):
@@ -81,11 +82,15 @@ class Failure(Enum):
     UNSTORABLE = "unstorable"
     NOT_DURABLE = "not_durable"
     CONTENDED = "contended"
+    UNRESOLVED = "unresolved"
+    AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One fact about one payment. Amounts are minor units of `currency`, times milliseconds since the Unix epoch.
+
+    Without a `tx_id` it belongs to the payment of its source that has one of its `aliases`.
 
     `risk` is advisory and no part of the fact: it is stored with the payment, and two deliveries of one event may
     carry different ones.
@@ -114,6 +119,11 @@ class Event:
     def order(self) -> tuple[int, str]:
         """Where the event stands among its payment's: signed time first, then id; never arrival."""
         return (self.time_ms if self.time_signed else 0, self.event_id)
+
+
+def content_id(content: bytes) -> str:
+    """Return the id of an event that came without one: its facts' hash, so that their repeat is the same event."""
+    return f"h-{content.hex()}"
 
 
 def content_hash(  # noqa: PLR0917 - the columns of what is hashed, in order
@@ -215,12 +225,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventOutcome:
-    """What the ledger did with one event, and how the payment stands after it."""
+    """What the ledger did with one event, and how the payment stands after it; unresolved there is none."""
 
     tx_id: str
     event_id: str
     outcome: Outcome
-    status: Status
+    status: Status | None
     version: int
     risk: Mapping[str, Any] | None
     conflict_field: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +75,15 @@ class Repeat:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aliased:
+    """A payment, and the other ids it is known by."""
+
+    source: str
+    tx_id: str
+    aliases: tuple[str, ...]
+
+
 class Payments(Protocol):
     """Durable payments, one document each. Every write is majority and journaled when it returns."""
 
@@ -97,6 +106,13 @@ class Payments(Protocol):
 
         Raises:
             NotDurable: it can't be read now.
+        """
+
+    async def find_aliased(self, wanted: Mapping[str, Collection[str]], *, rows_max: int) -> Sequence[Aliased]:
+        """Find, by source, the payments that have one of these aliases or are called so, as durable as `read_durable`.
+
+        Raises:
+            NotDurable: they can't be read now.
         """
 
     async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:

@@ -116,7 +116,8 @@ class KeptDeliveries(Protocol):
     async def lease(self, *, count_max: int, lease_ms: int) -> Sequence[KeptDelivery]:
         """Take waiting deliveries whose time has come, for so long by the server's clock, longest waiting first.
 
-        Each time one is taken, the time until it comes again doubles, up to an hour.
+        Each time one is taken, the time until it comes again doubles, up to an hour. After some eight days it is no
+        longer handed out: it is unprocessable then, for a person to look at.
 
         Raises:
             NotDurable: which were taken is unknown; they come again.

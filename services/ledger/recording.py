@@ -16,6 +16,7 @@ from services.ledger.batch_work import Group, Seen, Work, disposition_of, groupe
 from services.ledger.dispositions import GIVES_WAY
 from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
 from services.ledger.ports import Deliveries, Payments, Repeat
+from services.ledger.resolving import Resolver
 from services.ledger.settling import Settler
 from services.ledger.spans import BatchSpans, SpanMaker
 
@@ -38,6 +39,7 @@ class Recorder:
         """
         self._payments = payments
         self._settler = Settler(payments, selects)
+        self._resolver = Resolver(payments, self._settler)
         self._selects = selects
         self._deliveries = deliveries
         self._clock_ms = clock_ms
@@ -59,6 +61,7 @@ class Recorder:
         return results
 
     async def _store(self, works: Sequence[Work], spans: BatchSpans, now_ms: int) -> None:
+        nameless = self._resolver.begin(works)
         arrivals = self._encode_deliveries(works, now_ms)
         fresh, groups = self._encode_payments(works, now_ms)
         # Both inserts share one journal flush; a crash between them leaves what a retry repairs.
@@ -67,6 +70,9 @@ class Recorder:
         if existing:
             with spans.command("mongo.update", items=len(existing)):
                 await self._settler.settle(existing, now_ms)
+        if nameless:
+            with spans.command("mongo.resolve", items=len(nameless)):
+                await self._resolver.resolve(nameless, now_ms)
         await self._finish_deliveries(works, seen, now_ms)
 
     def _encode_deliveries(self, works: Sequence[Work], now_ms: int) -> list[tuple[Work, bytes]]:
@@ -156,7 +162,7 @@ class Recorder:
         for key, work in speaking_of(works).items():
             actual, known = disposition_of(work), key in seen.known
             # Of bytes seen before only storage knows what was said then, and whether this takes its place.
-            said = known or actual is not work.guess
+            said = known or actual is not work.guess or work.unresolved is not None
             if said or len(seen.holders[key]) > 1:
                 updates[key] = Repeat(
                     key=key,

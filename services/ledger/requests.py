@@ -49,7 +49,8 @@ def check_event(event: Event) -> None:
     Raises:
         Fault: INVALID_FIELD naming the first wrong field, relative to the event.
     """
-    check_tx_id(event.tx_id, "tx_id")
+    if event.tx_id or not any(event.aliases):
+        check_tx_id(event.tx_id, "tx_id")
     _check_money(event)
     _check_texts(event)
 

@@ -173,3 +173,24 @@ async def test_money_is_stored_as_int64_and_times_as_dates(stores: Stores) -> No
     assert type(document["recorded_at"]).__name__ == "DatetimeMS"
     assert (document["status"], document["events"][0]["kind"], document["schema"]) == ("success", "captured", 1)
     assert "description" not in document
+
+
+async def test_payments_are_found_by_their_ids_and_aliases(stores: Stores) -> None:
+    """Of each source those that have one of the wanted aliases, or are called so, come back, whatever their events."""
+    one, two = after(None, event("T-1", aliases=("a", "b"))), after(None, event("T-2"))
+    foreign = after(None, event("T-1", aliases=("b",)), source="partner")
+    three = after(None, event("T-3", aliases=("c",)), refund("e-2", 300, tx_id="T-3", aliases=("d",)))
+    await insert(stores, one, two, foreign, three)
+
+    async def found(rows_max: int = 10, **wanted: set[str]) -> set[tuple[str, str, tuple[str, ...]]]:
+        rows = await stores.payments.find_aliased(wanted, rows_max=rows_max)
+        return {(each.source, each.tx_id, each.aliases) for each in rows}
+
+    assert await found(autopay={"b", "x"}) == {("autopay", "T-1", ("a", "b"))}
+    assert await found(autopay={"T-2", "d"}, partner={"b"}) == {
+        ("autopay", "T-2", ()),
+        ("autopay", "T-3", ("c", "d")),
+        ("partner", "T-1", ("b",)),
+    }
+    assert await found(partner={"a", "T-2"}) == set()
+    assert len(await found(rows_max=2, autopay={"T-1", "T-2", "T-3"})) == 2

@@ -74,6 +74,8 @@ class MemoryDeliveries:
             over = repeat.over if repeat.over is not None else frozenset(Disposition)
             if repeat.disposition is not None and Disposition[document["disposition"].upper()] in over:
                 document["disposition"] = DISPOSITIONS[repeat.disposition]
+                document["detail"] = repeat.detail
+            document["transactions"] = sorted({*document["transactions"], *repeat.payments})
         self._done("repeat")
 
     def _done(self, operation: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import bson
 
 from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, of_payment, to_payment
 from services.ledger.model import NotDurable, Payment, StoredEvent
-from services.ledger.ports import Change, Inserted
+from services.ledger.ports import Aliased, Change, Inserted
 
 
 class MemoryPayments:
@@ -80,6 +80,16 @@ class MemoryPayments:
             elif payment_id in self.documents:
                 found[payment_id] = self.get(payment_id)
         return found
+
+    async def find_aliased(self, wanted: Mapping[str, Collection[str]], *, rows_max: int) -> Sequence[Aliased]:
+        """Return those that are visible and called so."""
+        self._done("find_aliased")
+        visible = [self.get(payment_id) for payment_id in self.documents if not self.hidden.get(payment_id)]
+        return [
+            Aliased(source=payment.source, tx_id=payment.tx_id, aliases=payment.aliases)
+            for payment in visible
+            if not {payment.tx_id, *payment.aliases}.isdisjoint(wanted.get(payment.source, ()))
+        ][:rows_max]
 
     async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
         """Return those that were moved out."""

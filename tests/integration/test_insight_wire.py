@@ -135,6 +135,16 @@ async def test_without_a_store_it_still_answers(insight: insight_pb2_grpc.Insigh
     assert time.monotonic() - started < 0.5
 
 
+async def test_an_event_known_by_its_aliases_alone_is_scored(insight: insight_pb2_grpc.InsightServiceStub) -> None:
+    """Which payment it belongs to only the ledger finds out; its risk does not depend on that."""
+    aliased = item()
+    aliased.event.tx_id = ""
+    aliased.event.aliases.append("ch-1")
+    response = await score(insight, item(), aliased)
+    assert len(response.risks) == 2
+    assert response.risks[0].score == response.risks[1].score
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [

@@ -81,3 +81,24 @@ async def test_every_list_walks_an_index(mongo_url: str) -> None:
                         assert not any(walk.get("hasSortStage") for walk in page), case
                         assert all(walk["planSummary"].startswith("IXSCAN") for walk in page), case
         await ledger.database.command({"profile": 0})
+
+
+@pytest.mark.timeout(60)
+async def test_a_payment_is_found_by_its_alias_without_looking_at_others(mongo_url: str) -> None:
+    """Among thousands of one source, each alias costs a look into two indexes, and one command serves a whole batch."""
+    async with running_ledger(mongo_url) as ledger:
+        await ledger.record(*(captured(f"T-{number}", aliases=[f"ch-{number}"]) for number in range(_PAYMENTS)))
+        await ledger.record(*(captured(f"U-{number}") for number in range(_PAYMENTS)))
+        await ledger.database.command({"profile": 2})
+        for _ in range(3):
+            await ledger.record(*(refunded("", 1, aliases=[f"ch-{number}"]) for number in range(40)))
+        await ledger.database.command({"profile": 0})
+        looked_at = {"op": "query", "command.filter.$or": {"$exists": True}}
+        walks = await ledger.database["system.profile"].find(looked_at).to_list(None)
+        payment = await ledger.database["transactions"].find_one({"_id": "autopay:T-39"})
+    assert len(walks) == 3
+    for walk in walks:
+        assert "COLLSCAN" not in walk["planSummary"]
+        assert (walk["nreturned"], walk["docsExamined"]) == (40, 40), walk
+        assert walk["keysExamined"] <= 4 * 40, walk
+    assert len(payment["events"]) == 4

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 from autopay.ledger.v1 import ledger_pb2
+from bson import DatetimeMS
 
 from mesh.channel import call
 from mesh.errors import Fault, Kind
-from tests.ledgers import TIMEOUT_S, clock_ms, running_ledger
+from tests.ledgers import TIMEOUT_S, clock_ms, refunded, running_ledger
 from tests.quarantine_calls import (
     ACCEPT,
     DISMISS,
     IGNORED,
     RECORDED,
+    REDRIVE,
     UNPROCESSABLE,
     WAITING,
     deliver,
@@ -47,6 +49,22 @@ async def test_of_many_workers_each_delivery_goes_to_one(mongo_url: str) -> None
         assert (again.id, again.lease_count) == (ids[0], 2)
         document = await deliveries.find_one({"_id": ids[0]})
         assert 9_000 <= int(document["due"]) - clock_ms() <= 11_000
+
+
+async def test_what_waited_for_days_is_left_to_a_person(mongo_url: str) -> None:
+    """After 200 times it is not handed out again but stands in quarantine as unprocessable; a person can redrive it."""
+    async with running_ledger(mongo_url) as ledger:
+        await deliver(ledger, b"w", refunded("", 100, aliases=["ch-1"]))
+        deliveries = ledger.database["deliveries"]
+        for times, handed_out in ((199, 1), (200, 0)):
+            await deliveries.update_one({}, {"$set": {"due": DatetimeMS(clock_ms() - 1_000), "lease_count": times}})
+            assert len(await lease(ledger)) == handed_out
+        [kept] = await listed(ledger)
+        assert (kept.disposition, kept.lease_count) == (UNPROCESSABLE, 200)
+        assert kept.disposition_detail.startswith("It was run again for days")
+        await resolve(ledger, b"w", REDRIVE)
+        [again] = await lease(ledger)
+        assert (again.disposition, again.lease_count) == (WAITING, 1)
 
 
 async def test_pages_hold_each_delivery_once_newest_first(mongo_url: str) -> None:

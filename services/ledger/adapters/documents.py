@@ -127,7 +127,7 @@ def of_delivery(
         "last_seen_at": DatetimeMS(now_ms),
         "traceparent": delivery.traceparent,
         "disposition": DISPOSITIONS[disposition],
-        "transactions": list({f"{item.source}:{event.tx_id}": None for event in item.events}),
+        "transactions": list({f"{item.source}:{event.tx_id}": None for event in item.events if event.tx_id}),
         "count": Int64(1),
     }
     if delivery.signed_at_ms:

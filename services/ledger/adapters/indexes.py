@@ -28,6 +28,12 @@ def wanted() -> Mapping[str, Sequence[IndexModel]]:
     ]
     # What was never queued, which may be everything, has no entry in either.
     transactions += [
+        # What has no other id than its own, which may be everything, has no entry.
+        IndexModel(
+            [("source", ASCENDING), ("aliases", ASCENDING)],
+            name="aliases",
+            partialFilterExpression={"aliases": {"$exists": True}},
+        ),
         IndexModel(
             [("analysis.due", ASCENDING)],
             name="analysis_due",

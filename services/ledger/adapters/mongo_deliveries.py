@@ -60,6 +60,9 @@ def _operation(repeat: Repeat) -> UpdateOne:
         gives_way = {"$in": ["$disposition", [DISPOSITIONS[disposition] for disposition in repeat.over]]}
         conditional = dict.fromkeys(("detail", "conflicts"), "$$REMOVE") | changes
         changes |= {name: {"$cond": [gives_way, value, f"${name}"]} for name, value in conditional.items()}
+    if repeat.payments:
+        # Also of what waits: of several events some may have found their payment.
+        changes["transactions"] = {"$setUnion": ["$transactions", {"$literal": list(repeat.payments)}]}
     return UpdateOne({"_id": repeat.key}, [{"$set": {**changes, **_counted(repeat)}}])
 
 

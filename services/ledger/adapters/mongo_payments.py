@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import UpdateOne
@@ -13,7 +13,7 @@ from services.ledger.adapters.documents import PAYMENT_BYTES_MAX, SCHEMA, encode
 from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
 from services.ledger.model import NotDurable, Payment, StoredEvent
-from services.ledger.ports import Change, Inserted
+from services.ledger.ports import Aliased, Change, Inserted
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -46,6 +46,23 @@ class MongoPayments:
         except PyMongoError as error:
             raise NotDurable(str(error)) from error
         return {document["_id"]: to_payment(document) for document in documents}
+
+    async def find_aliased(self, wanted: Mapping[str, Collection[str]], *, rows_max: int) -> Sequence[Aliased]:
+        """Find payments by their ids and aliases, at read concern majority from the primary."""
+        ways: list[Mapping[str, Any]] = [
+            {"source": source, "aliases": {"$in": list(aliases)}} for source, aliases in wanted.items()
+        ]
+        ids = [f"{source}:{alias}" for source, aliases in wanted.items() for alias in aliases]
+        ways.append({"_id": {"$in": ids}})
+        try:
+            found = self._collection.find({"$or": ways}, {"source": 1, "tx_id": 1, "aliases": 1}, limit=rows_max)
+            documents = await found.to_list(rows_max)
+        except PyMongoError as error:
+            raise NotDurable(str(error)) from error
+        return [
+            Aliased(source=each["source"], tx_id=each["tx_id"], aliases=tuple(each.get("aliases", ())))
+            for each in documents
+        ]
 
     async def read_spilled(self, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, StoredEvent]]:
         """Read events that were moved out, at read concern majority from the primary."""

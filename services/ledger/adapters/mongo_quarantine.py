@@ -29,6 +29,8 @@ _WITHOUT_BODY: Final = {"body": 0, "headers": 0}
 _WAITING: Final = DISPOSITIONS[Disposition.WAITING]
 _PAUSE_MS_MAX: Final = 3_600_000
 _DOUBLINGS_MAX: Final = 12
+# Once an hour from the eighth time on: after some eight days what still waits is left to a person.
+_LEASES_MAX: Final = 200
 
 
 class MongoQuarantine:
@@ -99,7 +101,8 @@ class MongoQuarantine:
         """Take waiting deliveries whose time has come."""
         try:
             cursor = self._collection.find(
-                {"disposition": _WAITING, "due": {"$exists": True}},
+                # Its lowest bound skips, in the index, what was never given a time.
+                {"disposition": _WAITING, "due": {"$gte": DatetimeMS(0)}},
                 {"due": 1, "lease_count": 1, "now": "$$NOW"},
                 sort=[("due", ASCENDING)],
                 limit=count_max,
@@ -109,14 +112,20 @@ class MongoQuarantine:
             ready = [each for each in await cursor.to_list(count_max) if each["due"] <= each["now"]]
             leased: list[KeptDelivery] = []
             for each in ready:
+                taken = each.get("lease_count", 0)
+                gives_up = taken >= _LEASES_MAX
                 document: Any = await self._collection.find_one_and_update(
                     # Whoever took it first has moved its time.
                     {"_id": each["_id"], "disposition": _WAITING, "due": each["due"]},
-                    [{"$set": {"due": _later(lease_ms, each.get("lease_count", 0)), "lease_count": _ONE_MORE}}],
+                    [_GIVEN_UP if gives_up else {"$set": {"due": _later(lease_ms, taken), "lease_count": _ONE_MORE}}],
                     return_document=ReturnDocument.AFTER,
                 )
-                if document is not None:
-                    self._add(document, leased)
+                if document is None:
+                    continue
+                if gives_up:
+                    _log.warning("delivery %s was run again %d times and is given up", each["_id"], taken)
+                    continue
+                self._add(document, leased)
         except PyMongoError as error:
             raise NotDurable(str(error)) from error
         return leased
@@ -133,6 +142,13 @@ class MongoQuarantine:
         return _kept(document, body_of(document, self._keys) if "body" in document else b"")
 
 
+_GIVEN_UP: Final[Mapping[str, Any]] = {
+    "$set": {
+        "disposition": DISPOSITIONS[Disposition.UNPROCESSABLE],
+        "detail": {"$ifNull": ["$detail", "It was run again for days, and nothing could be recorded of it."]},
+        "due": "$$REMOVE",
+    }
+}
 _ONE_MORE: Final = {"$add": [{"$ifNull": ["$lease_count", 0]}, 1]}
 
 

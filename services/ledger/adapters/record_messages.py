@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import grpc
@@ -21,6 +22,7 @@ from services.ledger.model import (
     Item,
     ItemResult,
     content_hash,
+    content_id,
 )
 from services.ledger.requests import EVENTS_MAX, check_delivery_id, check_event, check_source
 
@@ -42,6 +44,18 @@ _FAILURES: Final = {
         "CONTENDED",
         "Other writers won every attempt for this payment; send the same item again.",
         True,
+    ),
+    Failure.UNRESOLVED: (
+        grpc.StatusCode.NOT_FOUND,
+        "NOT_FOUND",
+        "No payment of the source has one of the aliases yet; send the same item again once it is recorded.",
+        False,
+    ),
+    Failure.AMBIGUOUS: (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "AMBIGUOUS",
+        "More than one payment of the source has one of the aliases; name the payment.",
+        False,
     ),
 }
 
@@ -97,9 +111,9 @@ def _delivery(message: ledger_pb2.RecordItem) -> Delivery:
 def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     fact = message.event
     if not 0 < fact.kind <= EventKind.RETURNED:
-        raise invalid(f"events[{place}].kind", "must be one of EventKind")
+        raise invalid(f"events[{place}].event.kind", "must be one of EventKind")
     if fact.basis not in _BASES:
-        raise invalid(f"events[{place}].basis", "must be one of AmountBasis")
+        raise invalid(f"events[{place}].event.basis", "must be one of AmountBasis")
     has_amount = fact.HasField("amount")
     amount, currency = (fact.amount.minor_units, fact.amount.currency) if has_amount else (None, "")
     tx_id, kind, object_id = fact.tx_id, EventKind(fact.kind), fact.object_id
@@ -109,7 +123,7 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     event = Event(
         tx_id=tx_id,
         # An event without an id is identified by its facts, so that their repeat is the same event.
-        event_id=fact.event_id or f"h-{content.hex()}",
+        event_id=fact.event_id or content_id(content),
         kind=kind,
         object_id=object_id,
         amount=amount,
@@ -128,12 +142,20 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     )
     try:
         check_event(event)
-        if event.risk is not None:
-            check_risk(event.risk)
+    except Fault as fault:
+        wrong = fault.fields[0]
+        raise invalid(f"events[{place}].event.{wrong.field}", wrong.description) from None
+    if event.risk is not None:
+        _check_risk(event.risk, place)
+    return event
+
+
+def _check_risk(risk: Mapping[str, Any], place: int) -> None:
+    try:
+        check_risk(risk)
     except Fault as fault:
         wrong = fault.fields[0]
         raise invalid(f"events[{place}].{wrong.field}", wrong.description) from None
-    return event
 
 
 def _risk(message: risk_pb2.Risk) -> dict[str, Any]:
@@ -197,7 +219,7 @@ def result_message(place: int, result: ItemResult) -> ledger_pb2.RecordResult:
             error=ledger_pb2.RecordError(
                 code=code.value[0],
                 reason=f"ERROR_REASON_{reason}",
-                message=f"{text} Too large or of no stored kind: {result.field}." if result.field else text,
+                message=_explained(text, result),
                 # What a store names is a part of its document; of the request it is the item as a whole.
                 field=f"items[{place}]",
                 retryable=retryable,
@@ -209,12 +231,18 @@ def result_message(place: int, result: ItemResult) -> ledger_pb2.RecordResult:
     )
 
 
+def _explained(text: str, result: ItemResult) -> str:
+    if result.failure is Failure.UNSTORABLE and result.field:
+        return f"{text} Too large or of no stored kind: {result.field}."
+    return text
+
+
 def _outcome(outcome: EventOutcome) -> ledger_pb2.EventOutcome:
     return ledger_pb2.EventOutcome(
         tx_id=outcome.tx_id,
         event_id=outcome.event_id,
         outcome=outcome.outcome,  # type: ignore[arg-type]  # the numbers are the same
-        status=outcome.status,  # type: ignore[arg-type]
+        status=outcome.status or 0,  # type: ignore[arg-type]
         version=outcome.version,
         conflict_field=outcome.conflict_field,
         risk=risk_message(outcome.risk),

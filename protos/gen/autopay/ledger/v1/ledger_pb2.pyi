@@ -30,6 +30,7 @@ class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_UPDATED: _ClassVar[Outcome]
     OUTCOME_STALE: _ClassVar[Outcome]
     OUTCOME_CONFLICT: _ClassVar[Outcome]
+    OUTCOME_UNRESOLVED: _ClassVar[Outcome]
 
 class TransactionView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -85,6 +86,7 @@ OUTCOME_DUPLICATE: Outcome
 OUTCOME_UPDATED: Outcome
 OUTCOME_STALE: Outcome
 OUTCOME_CONFLICT: Outcome
+OUTCOME_UNRESOLVED: Outcome
 TRANSACTION_VIEW_UNSPECIFIED: TransactionView
 TRANSACTION_VIEW_BASIC: TransactionView
 TRANSACTION_VIEW_FULL: TransactionView
