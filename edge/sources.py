@@ -9,6 +9,7 @@ from typing import Final
 
 from edge import secret_files
 from edge.settings import SECRET_CHARACTERS_MIN, EdgeSettings, split
+from edge.trust_roots import system_roots
 from providers import registry
 from providers import sources as configuration
 from providers.contract import Provider, Secret, Window
@@ -54,8 +55,11 @@ def configured(settings: EdgeSettings, providers: Mapping[str, Provider]) -> Map
     Raises:
         ValueError: the sources file is wrong; the text names the variable and the line or field.
     """
+    # PayPal's certificates are trusted as this machine trusts those of TLS.
+    enforced: dict[str, Mapping[str, object]] = {"paypal": {"roots": system_roots()}} if "paypal" in providers else {}
     # One switch for the one form that parses before it verifies, whatever a file says.
-    enforced = {} if settings.in_body_signatures else {"autopay": {"in_body": False}}
+    if not settings.in_body_signatures:
+        enforced["autopay"] = {"in_body": False}
     try:
         return configuration.load(settings.sources, providers, public_url=settings.public_url, enforced=enforced)
     except ValueError as error:

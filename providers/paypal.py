@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from providers import money
@@ -167,7 +168,8 @@ class PayPalProvider:
 
 
 def _roots(name: str, value: object) -> Sequence[x509.Certificate]:
-    if value is None:
+    # A machine that trusts nobody gives an empty text: there is nothing to read, and nothing verifies.
+    if value is None or (name == "roots" and value == ""):
         return ()
     try:
         return x509.load_pem_x509_certificates(value.encode() if isinstance(value, str) else b"")
@@ -197,7 +199,8 @@ def _seconds(text: str) -> int:
 def _certificates(chain: bytes) -> Sequence[x509.Certificate]:
     try:
         certificates = x509.load_pem_x509_certificates(chain) if len(chain) <= _CHAIN_BYTES_MAX else []
-    except ValueError:
+    except (ValueError, CryptographyDeprecationWarning):
+        # Such a warning is an error where Python is told so; what it announces will be one anyway.
         certificates = []
     if not 0 < len(certificates) <= _CERTIFICATES_MAX:
         raise invalid("What was fetched is no chain of certificates.")
