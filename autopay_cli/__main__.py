@@ -9,6 +9,7 @@ import typer
 
 from autopay_cli.commands import keys, ledger, sources, transactions
 from autopay_cli.commands.certs import certs
+from autopay_cli.commands.conformance import conformance
 from autopay_cli.commands.doctor import doctor
 from autopay_cli.commands.serve import serve
 from autopay_cli.commands.sign import sign
@@ -35,6 +36,7 @@ def application() -> typer.Typer:
     cli.command("serve")(serve)
     cli.command("simulate")(simulate)
     cli.command("sign")(sign)
+    cli.command("conformance")(conformance)
     cli.command("doctor")(doctor)
     cli.command("certs")(certs)
     cli.add_typer(transactions.commands(), name="tx")

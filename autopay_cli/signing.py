@@ -1,4 +1,4 @@
-"""Signs webhooks the way the native source verifies them, in its three forms."""
+"""Signs webhooks the way the native source verifies them, in its three forms, or as another provider does."""
 
 from __future__ import annotations
 
@@ -68,6 +68,27 @@ def signed(body: bytes, secret: str, *, timestamp_s: int, form: Form = Form.HEAD
         raise Failure(f"the body has no canonical form (RFC 8785): {error}. Use --form headers.") from error
     fields["signature"] = _hmac(secret, canonical)
     return Signed(body=json.dumps(fields, ensure_ascii=False).encode(), changed=True)
+
+
+def signed_by(provider: str, body: bytes, secret: str, *, timestamp_s: int, url: str = "") -> Signed:
+    """Return the body signed as a provider signs it; `url` where that signs the URL.
+
+    Raises:
+        Failure: there is no such provider, only it can sign, or the body or the secret is not of its form.
+    """
+    from autopay_cli.recipes import samples
+
+    try:
+        recipe = samples.load(provider, url=url).recipe
+        request = recipe.sign(body, secret, at=timestamp_s)
+    except KeyError as error:
+        known = ", ".join(samples.names())
+        raise Failure(f"nothing signs for {provider!r} with this body; there are {known}.") from error
+    except ValueError as error:
+        raise Failure(f"{provider} can't sign this body with this secret: {error}.") from error
+    if request.chain:
+        raise Failure(f"only {provider} itself can sign: its certificate is on a host of its own.")
+    return Signed(body=request.body, headers=dict(request.headers), changed=request.body != body)
 
 
 def curl_arguments(request: Signed) -> str:

@@ -16,6 +16,7 @@ from autopay_cli.failure import Failure
 from autopay_cli.options import AsJson, DataDirectory
 
 _WEBHOOK_PATH = "/webhooks/payments"
+_NATIVE = "autopay"
 
 
 def sign(
@@ -34,6 +35,12 @@ def sign(
         signing.Form,
         typer.Option(help="Timestamp and signature in two headers; one header and the body; or both in the body."),
     ] = signing.Form.HEADERS,
+    provider: Annotated[
+        str, typer.Option(help="Sign as another provider does; the names are those of `autopay conformance`.")
+    ] = _NATIVE,
+    signed_url: Annotated[
+        str, typer.Option(help="The URL, where the provider signs it (Square).", show_default=False)
+    ] = "",
     timestamp: Annotated[
         int, typer.Option(help="Seconds since the Unix epoch; 0 is now.", min=0, show_default=False)
     ] = 0,
@@ -44,17 +51,21 @@ def sign(
     as_json: AsJson = False,
     data_dir: DataDirectory = Path(".autopay"),
 ) -> None:
-    """Sign a webhook body as the native source verifies it.
+    """Sign a webhook body as the native source verifies it, or as another provider signs.
 
     Prints arguments for curl: curl URL --data-raw "$body" $(autopay sign "$body")
     """
-    request = signing.signed(
-        _bytes_of(body), secret or _secret(data_dir), timestamp_s=timestamp or int(time.time()), form=form
-    )
+    at_s = timestamp or int(time.time())
+    if provider == _NATIVE:
+        request = signing.signed(_bytes_of(body), secret or _secret(data_dir), timestamp_s=at_s, form=form)
+    else:
+        given = secret or _secret_of(provider)
+        request = signing.signed_by(provider, _bytes_of(body), given, timestamp_s=at_s, url=signed_url)
     if as_json:
         typer.echo(json.dumps({"headers": dict(request.headers), "body": request.body.decode()}))
     elif curl:
-        url = meshfile.read(data_dir).edge + _WEBHOOK_PATH if curl == "mesh" else curl
+        path = _WEBHOOK_PATH if provider == _NATIVE else f"/webhooks/{provider}"
+        url = meshfile.read(data_dir).edge + path if curl == "mesh" else curl
         typer.echo(signing.curl_line(request, url))
     else:
         typer.echo(signing.curl_arguments(request))
@@ -79,3 +90,12 @@ def _secret(data_directory: Path) -> str:
         if secret := os.environ.get("HMAC_SECRET_KEY"):
             return secret
         raise Failure(f"no secret to sign with: give --secret or HMAC_SECRET_KEY ({failure})") from failure
+
+
+def _secret_of(provider: str) -> str:
+    """Return the first of the secrets that the environment gives to a provider's own source."""
+    variable = f"WEBHOOK_SECRET_{provider.upper().replace('-', '_')}"
+    secret = os.environ.get(variable, "").split(",")[0].strip()
+    if not secret:
+        raise Failure(f"no secret to sign with: give --secret or {variable}.")
+    return secret

@@ -32,7 +32,7 @@ def autopay(*arguments: str, directory: Path, **variables: str) -> subprocess.Co
         "up", "serve", "simulate", "sign", "doctor", "certs", "keys new", "ledger erase", "tx", "tx get", "tx list",
         "tx watch", "tx import", "tx export", "tx quarantine", "tx quarantine list", "tx quarantine show",
         "tx quarantine accept", "tx quarantine dismiss", "tx quarantine redrive", "sources",
-        "sources list", "sources check",
+        "sources list", "sources check", "conformance",
     ],
 )  # fmt: skip
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:

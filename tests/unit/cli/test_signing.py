@@ -9,9 +9,11 @@ import pytest
 from multidict import CIMultiDict
 
 from autopay_cli.failure import Failure
-from autopay_cli.signing import Form, Signed, curl_arguments, curl_line, signed
+from autopay_cli.recipes import samples
+from autopay_cli.signing import Form, Signed, curl_arguments, curl_line, signed, signed_by
 from providers.autopay import PROVIDER
-from providers.contract import Refused, Secret, Verified, Window
+from providers.contract import Certified, Refused, Secret, Verified, Window
+from tests.conformance import vectors
 
 NOW_S = 1_790_000_000
 BODY = '{"tx_id": "T-1", "amount": "1.50", "note": "ä \\"quoted\\""}'.encode()
@@ -80,3 +82,28 @@ def test_a_curl_line_survives_the_shell() -> None:
     words = shlex.split(curl_line(request, "http://127.0.0.1:8080/webhooks/payments"))
     assert words[:3] == ["curl", "-sS", "http://127.0.0.1:8080/webhooks/payments"]
     assert words[-1].encode() == BODY
+
+
+@pytest.mark.parametrize("name", samples.names())
+def test_it_signs_as_every_provider_does(name: str) -> None:
+    """What is signed for a provider, that provider verifies with its own rules; or it says that only they can."""
+    file, sample = vectors.load(name), samples.load(name)
+    current, url = file.secrets.current, sample.options.get("url", "")
+    if isinstance(file.provider, Certified):
+        with pytest.raises(Failure, match="only"):
+            signed_by(name, sample.body, current.value, timestamp_s=NOW_S)
+        return
+    request = signed_by(name, sample.body, current.value, timestamp_s=NOW_S, url=url)
+    headers = CIMultiDict(request.headers)
+    found = file.provider.verify(request.body, headers, [current], now_s=NOW_S, window=Window())
+    assert found.key_id == current.key_id
+    assert request.changed is (request.body != sample.body)
+
+
+def test_a_provider_or_a_secret_that_is_none_is_one_sentence() -> None:
+    """An unknown name lists the known ones; a secret of the wrong form is refused without being shown."""
+    with pytest.raises(Failure, match="standardwebhooks, stripe"):
+        signed_by("nobody", BODY, "x", timestamp_s=NOW_S)
+    with pytest.raises(Failure, match="can't sign") as raised:
+        signed_by("adyen", b'{"notificationItems":[{"NotificationRequestItem":{}}]}', "hunter2", timestamp_s=NOW_S)
+    assert "hunter2" not in str(raised.value)
