@@ -102,7 +102,7 @@ def _forged(sample: Sample, secret: str, valid: Request, now_s: int) -> Iterator
     yield _unsigned(sample, valid)
     foreign = _signed(sample, _another(secret), now_s)
     yield Case(name="foreign secret", expected=Expected.REFUSED, request=foreign)
-    other = sample.recipe.sign_otherwise(sample.body, secret)
+    other = sample.recipe.sign_otherwise(sample.body, secret, at=now_s)
     yield Case(name="wrong algorithm", expected=Expected.REFUSED, request=other)
     headers = sample.recipe.signature_headers
     if not headers:

@@ -68,7 +68,7 @@ class Recipe(Protocol):
     def sign(self, body: bytes, secret: str, *, at: int | str = NOW_S) -> Request:
         """Return the request signed at a time: Unix seconds, or any text in its place."""
 
-    def sign_otherwise(self, body: bytes, secret: str) -> Request:
+    def sign_otherwise(self, body: bytes, secret: str, *, at: int | str = NOW_S) -> Request:
         """Return the request signed with another algorithm than the provider's."""
 
     def sign_twice(self, body: bytes, first: str, second: str) -> Request | None:
@@ -112,9 +112,9 @@ class HmacRecipe:
         """Return the request with its headers."""
         return self._signed(body, secret, at, self.algorithm)
 
-    def sign_otherwise(self, body: bytes, secret: str) -> Request:
+    def sign_otherwise(self, body: bytes, secret: str, *, at: int | str = NOW_S) -> Request:
         """Return the request signed with another hash."""
-        return self._signed(body, secret, NOW_S, OTHER_ALGORITHM[self.algorithm])
+        return self._signed(body, secret, at, OTHER_ALGORITHM[self.algorithm])
 
     def sign_twice(self, body: bytes, first: str, second: str) -> Request | None:
         """Return the request with a list of two signatures, where the header may hold one."""

@@ -140,9 +140,9 @@ class CertificateRecipe:
         """Return the request with its headers and the chain."""
         return self._signed(body, secret, at, SHA256())
 
-    def sign_otherwise(self, body: bytes, secret: str) -> Request:
+    def sign_otherwise(self, body: bytes, secret: str, *, at: int | str = NOW_S) -> Request:
         """Return the request signed with another hash."""
-        return self._signed(body, secret, NOW_S, SHA1())  # noqa: S303 - what must be refused
+        return self._signed(body, secret, at, SHA1())  # noqa: S303 - what must be refused
 
     def sign_twice(self, body: bytes, first: str, second: str) -> None:
         """The header holds one signature."""

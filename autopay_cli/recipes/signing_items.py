@@ -32,8 +32,9 @@ class ItemsRecipe:
         del at
         return self._signed(body, secret, "sha256")
 
-    def sign_otherwise(self, body: bytes, secret: str) -> Request:
+    def sign_otherwise(self, body: bytes, secret: str, *, at: int | str = NOW_S) -> Request:
         """Return the request signed with another hash."""
+        del at
         return self._signed(body, secret, OTHER_ALGORITHM["sha256"])
 
     def sign_twice(self, body: bytes, first: str, second: str) -> None:

@@ -7,15 +7,22 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from autopay_cli.conformance.asking import Result, ask, fits
 from autopay_cli.conformance.cases import Expected, cases
-from autopay_cli.recipes import samples
+from autopay_cli.recipes import samples, signing_certificates
+from autopay_cli.recipes.signing import Request
+from autopay_cli.recipes.signing_certificates import CertificateRecipe, authority, issued, rsa_key
 from providers import registry
 from tests.conformance import vectors
+from tests.https_site import serving
 from tests.unit.edge.rig import Edge, running_edge
 
 EVERY = (
@@ -34,7 +41,7 @@ def toml(value: object) -> str:
     return json.dumps(value)
 
 
-def configuration(name: str) -> dict[str, Any]:
+def configuration(name: str, **more: str) -> dict[str, Any]:
     """Return the settings of an edge with the source that a sample needs."""
     file, options = vectors.load(name), samples.load(name).options
     lines = [f"[sources.{SOURCE}]", f"provider = {json.dumps(file.provider.name)}"]
@@ -42,7 +49,9 @@ def configuration(name: str) -> dict[str, Any]:
         lines.append(f"url = {json.dumps(options['url'])}")
     if "live" in options:
         lines.append(f"mode = {json.dumps('live' if options['live'] else 'test')}")
-    lines.append(f"options = {toml({**options.get('table', {}), **file.recipe.options})}")
+    # The process itself brings public authorities; the recipe's own is one more.
+    own = {"extra_roots" if key == "roots" else key: value for key, value in file.recipe.options.items()}
+    lines.append(f"options = {toml({**options.get('table', {}), **own, **more})}")
     secrets = ",".join(secret.value for secret in file.secrets)
     return {
         "sources": "\n".join(lines),
@@ -85,6 +94,37 @@ async def test_our_own_edge_conforms(name: str) -> None:
     assert {found[case].got for case in ("stale", "future")} <= {"408", ""}
     assert all(result.got or result.skipped for result in found.values())
     assert accepted == sum(result.got == "200" for result in found.values())
+
+
+async def test_paypal_verifies_by_the_certificate_that_the_edge_fetches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery signed by a certificate of the test's own authority is accepted; from another host nothing is read."""
+    file, now = vectors.load("paypal"), datetime.now(UTC)
+    assert isinstance(file.recipe, CertificateRecipe)
+    monkeypatch.setattr(signing_certificates, "NOW", now)
+    own = authority("An authority of today")
+    day = timedelta(days=1)
+    chain = issued(own, rsa_key(), [file.recipe.host], since=now - day, until=now + day)
+    request = file.recipe.sign(file.first.body, file.secrets.current.value, at=int(now.timestamp()))
+    url = request.value("PAYPAL-CERT-URL")
+    host = urlsplit(url).hostname or ""
+    trusting = configuration("paypal", extra_roots=own.pem.decode())
+    async with (
+        serving(host, tmp_path, chain) as site,
+        running_edge(certificates=site.connector(), **trusting) as edge,
+    ):
+
+        async def status(sent: Request) -> int:
+            return (await edge.deliver(sent.body, path=f"/webhooks/{SOURCE}", headers=dict(sent.headers))).status
+
+        foreign = url.replace(host, f"{host}.example")
+        assert await status(request.having("PAYPAL-CERT-URL", foreign)) == 403
+        assert site.resolved == []
+        assert await status(request) == 200
+        assert site.resolved == [host]
+        assert await status(replace(request, body=request.body + b" ")) == 403
+        assert len(edge.ingest.deliveries) == 1
 
 
 async def test_a_receiver_that_believes_everything_fails() -> None:
