@@ -102,6 +102,7 @@ def children(
         "INSIGHT_BIND": places.insight,
         "INSIGHT_LEDGER_TARGET": places.ledger,
         "LEDGER_BIND": places.ledger,
+        "LEDGER_ANALYSIS_POLICY": environment.get("LEDGER_ANALYSIS_POLICY") or _analysis_policy(environment),
         "MONGO_URL": mongo_url,
         # A directory named `services` where the command was started is not ours.
         "PYTHONSAFEPATH": "1",
@@ -118,6 +119,13 @@ def children(
         )
         for name, module in MODULES.items()
     ]
+
+
+def _analysis_policy(environment: Mapping[str, str]) -> str:
+    """Return what the ledger queues for analysis: everything where a model explains it, nothing where none does."""
+    keys = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    has_key = any(environment.get(name) or environment.get(name + _FILE_SUFFIX) for name in keys)
+    return "all" if has_key and environment.get("INSIGHT_EXPLAINER") != "rules" else "off"
 
 
 def _environment_of(process: str, whole: Mapping[str, str]) -> Mapping[str, str]:

@@ -70,7 +70,7 @@ class Tracing:
         self._tracer = provider.get_tracer("autopay") if provider is not None else None
         self._bound = TraceIdRatioBased.get_bound_for_rate(ratio) if provider is not None else 0
 
-    def root(self, name: str, foreign: str = "") -> Root:
+    def root(self, name: str, foreign: str = "", *, kind: SpanKind = SpanKind.SERVER) -> Root:
         """Begin a trace of our own; a foreign traceparent (the sender's) is linked, never continued."""
         trace_id = random.getrandbits(128) or 1
         if trace_id & 0xFFFF_FFFF_FFFF_FFFF >= self._bound or self._tracer is None or self._ids is None:
@@ -79,7 +79,7 @@ class Tracing:
         self._ids.next_trace_id = trace_id
         context = parse(foreign)
         links = [Link(context)] if context is not None else None
-        span = self._tracer.start_span(name, context=Context(), kind=SpanKind.SERVER, links=links)
+        span = self._tracer.start_span(name, context=Context(), kind=kind, links=links)
         return Root(f"{trace_id:032x}", traceparent_of(span), span)
 
     def item(

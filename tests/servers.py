@@ -117,6 +117,8 @@ def bare_environment() -> dict[str, str]:
         "MAX_WEBHOOK_",
         "OTEL_",
         "WEBHOOK_",
+        "GEMINI_",
+        "GOOGLE_",
     )
 
 

@@ -6,7 +6,9 @@ import asyncio
 import os
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
@@ -19,21 +21,39 @@ from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
+from services.insight.adapters.gemini_model import GeminiModel
 from services.insight.adapters.ledger_feed import LedgerFeed
+from services.insight.adapters.ledger_work import LedgerWork
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_profiles import MongoProfiles
+from services.insight.adapters.mongo_spending import MongoSpending
+from services.insight.advising import Adviser
+from services.insight.bounded_model import BoundedModel
 from services.insight.cache import CacheLimits, ProfileCache
+from services.insight.circuit import Circuit, CircuitState
+from services.insight.explaining import ExplainingLimits, ExplainingWorker
+from services.insight.explaining_metrics import ExplainingMetrics
+from services.insight.gate import Gate
+from services.insight.gemini_explainer import GeminiExplainer
 from services.insight.learning import Learner, LearningLimits
 from services.insight.metrics import InsightMetrics
+from services.insight.observed_model import ObservedModel
 from services.insight.saving import Saver
 from services.insight.scoring import Scorer
-from services.insight.servicer import InsightServicer
 from services.insight.settings import InsightSettings
+from services.insight.spending import DayBudget, Prices, TokenBudget
+from services.insight.whole_servicer import WholeServicer
+
+if TYPE_CHECKING:
+    from services.insight.adapters.mongo import Database
 
 _NAME = insight_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
 _LEDGER = ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name
 _IDLE_S = 15.0
+# Whose health says whether the model can be called: not serving while the circuit is not closed.
+_GEMINI: Final = "gemini"
+_CIRCUIT_LOOK_S: Final = 1.0
 
 
 async def serve(settings: InsightSettings) -> None:
@@ -75,8 +95,10 @@ async def serve(settings: InsightSettings) -> None:
         log=log,
     )
     channel = open_channel(settings.ledger_target, service=_LEDGER, identity=own)
+    ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+    work = LedgerWork(ledger)
     learner = Learner(
-        feed=LedgerFeed(ledger_pb2_grpc.LedgerServiceStub(channel), log=log),
+        feed=LedgerFeed(ledger, log=log),
         saver=saver,
         profiles=profiles,
         limits=LearningLimits(flush_s=settings.flush_s, acquire_s=settings.lease_s / 3),
@@ -85,14 +107,15 @@ async def serve(settings: InsightSettings) -> None:
     )
     server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
-        InsightServicer(Scorer(profiles), tracing=traces, observer=metrics), server.raw
+        WholeServicer(scorer=Scorer(profiles), adviser=Adviser(work), tracing=traces, observer=metrics), server.raw
     )
     await _listen(server, settings, registry, log)
     learning = asyncio.create_task(learner.run())
-    await stop.wait()
-    learning.cancel()
-    with suppress(asyncio.CancelledError):
-        await learning
+    async with _explaining(settings, work, database=database, server=server, registry=registry, traces=traces, log=log):
+        await stop.wait()
+        learning.cancel()
+        with suppress(asyncio.CancelledError):
+            await learning
     await asyncio.gather(
         server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s),
         learner.close(grace_s=settings.drain_grace_s),
@@ -102,6 +125,64 @@ async def serve(settings: InsightSettings) -> None:
     mongo.close()
     traces.shutdown()
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _explaining(
+    settings: InsightSettings,
+    work: LedgerWork,
+    *,
+    database: Database,
+    server: Server,
+    registry: CollectorRegistry,
+    traces: tracing.Tracing,
+    log: FilteringBoundLogger,
+) -> AsyncIterator[None]:
+    """Have payments explained by a model while the context lasts; nothing happens where the rules do it on read."""
+    if not settings.asks_gemini:
+        yield
+        return
+    circuit = Circuit(failures_max=settings.gemini_failures_max, open_s=settings.gemini_open_s, clock=time.monotonic)
+    metrics = ExplainingMetrics(registry, circuit)
+    gate = Gate(
+        circuit=circuit,
+        tokens=TokenBudget(settings.gemini_tokens_per_minute, clock=time.monotonic),
+        day=DayBudget(
+            MongoSpending(database),
+            usd_max=settings.gemini_usd_per_day,
+            prices=Prices(input_usd=settings.gemini_usd_input, output_usd=settings.gemini_usd_output),
+        ),
+        clock=time.monotonic,
+    )
+    gemini = GeminiModel(
+        api_key=settings.gemini_key.get_secret_value(), name=settings.gemini_model, endpoint=settings.gemini_endpoint
+    )
+    seen = ObservedModel(gemini, name=settings.gemini_model, tracing=traces, observer=metrics)
+    worker = ExplainingWorker(
+        work,
+        GeminiExplainer(BoundedModel(seen, gate, observer=metrics), timeout_s=settings.gemini_timeout_s),
+        gate,
+        ExplainingLimits(
+            slots=settings.gemini_concurrency,
+            batch_max=settings.gemini_batch_max,
+            lease_s=settings.explain_lease_s,
+            timeout_s=settings.gemini_timeout_s,
+        ),
+        observer=metrics,
+        log=log,
+    )
+    worker.start()
+    showing = asyncio.create_task(_show_circuit(server, circuit))
+    log.info("explaining", model=settings.gemini_model)
+    yield
+    showing.cancel()
+    await worker.close(grace_s=settings.drain_grace_s)
+
+
+async def _show_circuit(server: Server, circuit: Circuit) -> None:
+    while True:
+        await server.report(_GEMINI, healthy=circuit.state is CircuitState.CLOSED)
+        await asyncio.sleep(_CIRCUIT_LOOK_S)
 
 
 async def _listen(

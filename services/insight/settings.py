@@ -6,11 +6,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from mesh.settings import Address, MeshSettings
+from mesh.settings import Address
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
+from services.insight.explaining_settings import ExplainingSettings
 
 
-class InsightSettings(MeshSettings):
+class InsightSettings(ExplainingSettings):
     """What insight reads from its environment."""
 
     bind: Address = Field(

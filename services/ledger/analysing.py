@@ -38,8 +38,12 @@ class AnalysisQueue(Protocol):
             NotDurable: which were handed out is unknown; they come again.
         """
 
-    async def complete(self, payment_id: str, token: str, result: Analysis | str) -> AnalysisState | None:
+    async def complete(
+        self, payment_id: str, token: str, result: Analysis | str, *, final: bool
+    ) -> AnalysisState | None:
         """Store an analysis, or why there is none, under the lease with this token; return where it stands then.
+
+        A `final` failure parks the payment.
 
         The same completion again returns the same; None where the lease is lost, or there never was one.
 
@@ -83,14 +87,18 @@ class Analysing:
                 return Leased(token=token, tasks=tasks)
             await asyncio.sleep(min(_POLL_S, left_s))
 
-    async def complete(self, source: str, tx_id: str, token: str, result: Analysis | str) -> AnalysisState:
+    async def complete(
+        self, source: str, tx_id: str, token: str, result: Analysis | str, *, final: bool = False
+    ) -> AnalysisState:
         """End a task with an analysis, or with the reason why there is none; return where it stands then.
+
+        A `final` failure parks the payment, since trying again can't help.
 
         Raises:
             Fault: LOST_RACE with reason LEASE_LOST, another worker may have the task; UNAVAILABLE.
         """
         try:
-            state = await self._queue.complete(f"{source}:{tx_id}", token, result)
+            state = await self._queue.complete(f"{source}:{tx_id}", token, result, final=final)
         except NotDurable as error:
             raise _not_durable() from error
         if state is None:

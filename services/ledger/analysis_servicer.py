@@ -76,7 +76,7 @@ class AnalysisServicer(ledger_pb2_grpc.LedgerServiceServicer):
         if _token(request.lease_token) is None:
             raise invalid("lease_token", "must be the token of a task")
         state = await self._analysing.complete(
-            request.name.source, request.name.tx_id, request.lease_token, _result(request)
+            request.name.source, request.name.tx_id, request.lease_token, _result(request), final=request.final
         )
         return ledger_pb2.CompleteAnalysisResponse(state=state)  # type: ignore[arg-type]  # the numbers are the same
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import pytest
 
 from autopay_cli.embedded_mongo import EmbeddedMongo
+from tests.fakes.gemini import make_certificate
 from tests.mesh_processes import RunningMesh, running_mesh
 from tests.servers import fresh_database
 
@@ -36,3 +39,20 @@ def start_mesh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
             return running.enter_context(running_mesh(url, directory, environment))
 
         yield start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeminiTls:
+    """How a fake Gemini proves to be localhost, and the file by which processes believe it."""
+
+    roots: Path
+    credentials: grpc.ServerCredentials
+
+
+@pytest.fixture(scope="session")
+def gemini_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeminiTls]:
+    """A certificate for fake Geminis that this process believes; gRPC reads the file once, so there is one for all."""
+    roots, credentials = make_certificate(tmp_path_factory.mktemp("gemini"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(roots))
+        yield GeminiTls(roots=roots, credentials=credentials)

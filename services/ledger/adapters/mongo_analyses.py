@@ -54,9 +54,11 @@ class MongoAnalyses:
             raise NotDurable(str(error)) from error
         return [_task(document) for document in documents]
 
-    async def complete(self, payment_id: str, token: str, result: Analysis | str) -> AnalysisState | None:
+    async def complete(
+        self, payment_id: str, token: str, result: Analysis | str, *, final: bool
+    ) -> AnalysisState | None:
         """Store what came of a task."""
-        change = _failed(token, result) if isinstance(result, str) else _done(token, result)
+        change = _failed(token, result, final=final) if isinstance(result, str) else _done(token, result)
         try:
             document: Any = await self._collection.find_one_and_update(
                 {"_id": payment_id, "analysis.lease.token": token},
@@ -120,15 +122,16 @@ def _done(token: str, result: Analysis) -> Mapping[str, Any]:
     }
 
 
-def _failed(token: str, error: str) -> Mapping[str, Any]:
-    state = {"$cond": [_SPENT, STATES[AnalysisState.PARKED], STATES[AnalysisState.QUEUED]]}
+def _failed(token: str, error: str, *, final: bool) -> Mapping[str, Any]:
+    over = final or _SPENT
+    state = {"$cond": [over, STATES[AnalysisState.PARKED], STATES[AnalysisState.QUEUED]]}
     pause = {"$multiply": [_PAUSE_MS, {"$pow": [2, {"$subtract": ["$analysis.attempts", 1]}]}]}
     return {
         "analysis.state": state,
         "analysis.error": {"$literal": error},
         "analysis.completed": {"token": token, "state": state},
         "analysis.lease": "$$REMOVE",
-        "analysis.due": {"$cond": [_SPENT, "$$REMOVE", {"$add": ["$$NOW", pause]}]},
+        "analysis.due": {"$cond": [over, "$$REMOVE", {"$add": ["$$NOW", pause]}]},
     }
 
 

@@ -88,3 +88,24 @@ def test_a_password_is_never_shown(url: str, expected: str) -> None:
 def test_a_connection_string_gets_a_database(url: str, expected: str) -> None:
     """Only where it names none."""
     assert with_database(url, "autopay") == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "off"),
+        ({"GEMINI_API_KEY": "k"}, "all"),
+        ({"GOOGLE_API_KEY_FILE": "/run/key"}, "all"),
+        ({"GEMINI_API_KEY": ""}, "off"),
+        ({"GEMINI_API_KEY": "k", "INSIGHT_EXPLAINER": "rules"}, "off"),
+        ({"GEMINI_API_KEY": "k", "LEDGER_ANALYSIS_POLICY": "risky"}, "risky"),
+        ({"LEDGER_ANALYSIS_POLICY": "all"}, "all"),
+    ],
+)
+def test_payments_are_queued_where_a_model_explains_them(variables: dict[str, str], expected: str) -> None:
+    """Without a key nothing is queued that nobody would take; what the caller says counts."""
+    children = plan.children(
+        plan.claim(**FREE), KEYS, mongo_url="mongodb://x/y", environment=variables, logs=Path("logs")
+    )
+    (ledger,) = [child for child in children if child.name == "ledger"]
+    assert (ledger.environment or {})["LEDGER_ANALYSIS_POLICY"] == expected

@@ -512,16 +512,18 @@ class Analysis(_message.Message):
     def __init__(self, summary: _Optional[str] = ..., category: _Optional[str] = ..., anomaly_assessment: _Optional[str] = ..., recommended_action: _Optional[str] = ..., confidence: _Optional[float] = ..., model_version: _Optional[str] = ...) -> None: ...
 
 class CompleteAnalysisRequest(_message.Message):
-    __slots__ = ("name", "lease_token", "analysis", "failure")
+    __slots__ = ("name", "lease_token", "analysis", "failure", "final")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ANALYSIS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
     name: TransactionName
     lease_token: str
     analysis: Analysis
     failure: str
-    def __init__(self, name: _Optional[_Union[TransactionName, _Mapping]] = ..., lease_token: _Optional[str] = ..., analysis: _Optional[_Union[Analysis, _Mapping]] = ..., failure: _Optional[str] = ...) -> None: ...
+    final: bool
+    def __init__(self, name: _Optional[_Union[TransactionName, _Mapping]] = ..., lease_token: _Optional[str] = ..., analysis: _Optional[_Union[Analysis, _Mapping]] = ..., failure: _Optional[str] = ..., final: bool = ...) -> None: ...
 
 class CompleteAnalysisResponse(_message.Message):
     __slots__ = ("state",)
