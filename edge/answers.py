@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import orjson
 from aiohttp import web
 
 from edge.model import Answer, Disposition, Outcome
 from edge.problems import problem
+from edge.representations import Acknowledged, Acknowledgement
 from providers.contract import Provider
 
 # Answer, source, request id, trace id → what is sent, and its outcome in a word for logs and metrics.
@@ -18,7 +19,7 @@ Answering = Callable[[Answer, str, str, str], tuple[web.Response, str]]
 # Outcomes that a person has to look at: what arrived waits in the ledger's quarantine.
 QUARANTINED: Final = frozenset({"conflict", "unprocessable"})
 
-_STATUS_WORDS: Final = {
+_STATUS_WORDS: Final[Mapping[Outcome, Acknowledged]] = {
     Outcome.CREATED: "processed",
     Outcome.UPDATED: "updated",
     Outcome.STALE: "stale",
@@ -32,7 +33,10 @@ _REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", "UNSTORABLE"})
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 # Kept, and not recorded as it came. A third party can't correct it, and would stop sending if it were refused.
 _KEPT_WORDS: Final = {Disposition.UNPROCESSABLE: "unprocessable", Disposition.CONFLICT: "conflict"}
-_EVENTLESS_WORDS: Final = {Disposition.WAITING: "waiting", Disposition.DISMISSED: "dismissed"}
+_EVENTLESS_WORDS: Final[Mapping[Disposition, Acknowledged]] = {
+    Disposition.WAITING: "waiting",
+    Disposition.DISMISSED: "dismissed",
+}
 
 
 def answering(provider: Provider) -> Answering:
@@ -85,12 +89,14 @@ def not_durable(reason: str, request_id: str, trace_id: str) -> web.Response:
 
 def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
     word = _word(answer)
-    body: dict[str, Any] = {"status": word, "source": source}
+    body: Acknowledgement
     if answer.events:
         event = answer.events[0]
         body = {
             "status": word,
             "source": source,
+            "request_id": request_id,
+            "trace_id": trace_id,
             "tx_id": event.tx_id,
             "event_id": event.event_id,
             "outcome": event.outcome.name,
@@ -98,12 +104,12 @@ def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -
             "version": event.version,
             "risk": event.risk,
         }
-    body["request_id"] = request_id
-    body["trace_id"] = trace_id
+    else:
+        body = {"status": word, "source": source, "request_id": request_id, "trace_id": trace_id}
     return web.Response(body=orjson.dumps(body), headers=_JSON), word
 
 
-def _word(answer: Answer) -> str:
+def _word(answer: Answer) -> Acknowledged:
     if not answer.events:
         return _EVENTLESS_WORDS.get(answer.disposition, "ignored")
     # An outcome that only a newer ledger knows is durable all the same.

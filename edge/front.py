@@ -14,7 +14,7 @@ _INDEX: Final = Index(
     about="Send signed payment webhooks here; read what became of them with an API key.",
     webhooks=["/webhooks/payments", "/webhook/payment"],
     reads=["/transaction/{tx_id}", "/transactions", "/monitoring/health", "/monitoring/errors"],
-    documents=[],
+    documents=["/openapi.json", "/docs", "/redoc"],
 )
 
 

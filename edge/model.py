@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from edge.representations import Analysis, AnalysisState, Risk
+from edge.representations import Analysis, AnalysisState, Risk, Status
 
 
 class Disposition(IntEnum):
@@ -54,7 +54,7 @@ class EventAnswer:
     tx_id: str
     event_id: str
     outcome: Outcome
-    transaction_status: str
+    transaction_status: Status
     version: int
     conflict_field: str
     risk: Risk | None

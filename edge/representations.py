@@ -16,6 +16,7 @@ Status = Literal[
 ]  # fmt: skip
 Level = Literal["unspecified", "low", "medium", "high", "critical"]
 Flag = Literal["unspecified", "over_refund", "duplicate_capture"]
+Acknowledged = Literal["processed", "updated", "stale", "already_processed", "ignored", "waiting", "dismissed"]
 AnalysisState = Literal["unspecified", "none", "queued", "leased", "done", "parked"]
 
 DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Exact, in major units.")]
@@ -114,6 +115,38 @@ class PaymentPage(TypedDict):
         str | None, Field(description="Of the next page, null after the last. A page may be short, or empty.")
     ]
     next: Annotated[str | None, Field(description="The next page's path and query, as the Link header has it.")]
+
+
+class NativeDelivery(TypedDict):
+    """What a native sender sends: one event of one payment. Headers or fields sign it."""
+
+    tx_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,100}$")]
+    amount: Annotated[str | float, Field(description="Greater than 0, in major units; text keeps every digit.")]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", description="ISO 4217.")]
+    sender_account: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,50}$")]
+    receiver_account: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,50}$", description="Not the sender's.")]
+    status: NotRequired[Annotated[str, Field(description="What happened; captured, where left out.")]]
+    event_id: NotRequired[Annotated[str, Field(description="Names the event; needed for refunds and disputes.")]]
+    object_id: NotRequired[Annotated[str, Field(description="The refund or dispute that the amount belongs to.")]]
+    description: NotRequired[Annotated[str, Field(max_length=500)]]
+    timestamp: NotRequired[Annotated[str | int, Field(description="When it happened, seconds since the Unix epoch.")]]
+
+
+class Acknowledgement(TypedDict):
+    """What a native sender is told once its delivery is durable."""
+
+    status: Acknowledged
+    source: str
+    request_id: str
+    trace_id: str
+    tx_id: NotRequired[str]
+    event_id: NotRequired[str]
+    outcome: NotRequired[str]
+    transaction_status: NotRequired[Status]
+    version: NotRequired[int]
+    risk: NotRequired[Risk | None]
+    analysis: NotRequired[Annotated[Analysis | None, Field(description="With `Prefer: wait=N`, once it is done.")]]
+    analysis_state: NotRequired[AnalysisState]
 
 
 class FieldError(TypedDict):

@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from edge import admin, front, key_entries, limits, sources, unserved
+from edge import admin, documents, front, key_entries, limits, openapi, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.adapters.health_client import GrpcHealth
 from edge.adapters.redis_incidents import RedisIncidents
@@ -141,7 +141,12 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
         shared = _shared(settings, ids, incidents, log, stack)
         monitoring = Monitoring(dependencies, group, shared)
-        routes = [*front.routes(surface), *payments.routes(surface), *monitoring.routes(surface)]
+        routes = [
+            *front.routes(surface),
+            *documents.routes(surface, openapi.document(configured.values(), public_url=settings.public_url)),
+            *payments.routes(surface),
+            *monitoring.routes(surface),
+        ]
         app = build(settings, configured, webhooks, routes, ids)
         runner = await _run(app, public, stack, settings.drain_grace_s)
         await _run(admin.build(readiness, group), admin_socket, stack, 0)

@@ -16,7 +16,7 @@ from mesh.channel import call
 SERVICE: Final = "autopay.ingest.v1.IngestService"
 _DISPOSITIONS: Final = {each.value: each for each in Disposition}
 _OUTCOMES: Final = {each.value: each for each in Outcome}
-_STATUSES: Final = {
+_STATUSES: Final[Mapping[int, Any]] = {
     number: name.removeprefix("PAYMENT_STATUS_").lower() for name, number in payment_pb2.PaymentStatus.items()
 }
 _LEVELS: Final[Mapping[int, Any]] = {

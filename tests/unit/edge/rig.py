@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, front, key_entries, limits, sources, worker
+from edge import admin, documents, front, key_entries, limits, openapi, sources, worker
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
@@ -167,6 +167,7 @@ async def running_edge(
     routes = [
         *monitoring.routes(surface),
         *front.routes(surface),
+        *documents.routes(surface, openapi.document(configured.values())),
         *Payments(ledger, sources=list(configured)).routes(surface),
     ]
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")

@@ -1,0 +1,2 @@
+"use strict";
+Redoc.init("/openapi.json", { disableSearch: true, hideDownloadButtons: false }, document.getElementById("page"));

@@ -1,0 +1,213 @@
+"""The OpenAPI 3.1 document: made of the types that handlers read questions into and build answers of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from importlib import metadata
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+
+from edge.key_entries import Scope
+from edge.questions import PaymentQuestion, PaymentsQuestion
+from edge.representations import (
+    Acknowledgement,
+    Errors,
+    FullPayment,
+    Health,
+    Index,
+    NativeDelivery,
+    Payment,
+    PaymentPage,
+    Problem,
+)
+from edge.sources import Source
+
+_REF: Final = "#/components/schemas/{model}"
+_JSON: Final = "application/json"
+_ANY_KEY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}, {"bearer": []}]
+_MONITORING_KEY: Final = [{"monitoringKey": []}, *_ANY_KEY]
+_TYPES: Final[Mapping[str, Any]] = {
+    each.__name__: each
+    for each in (Acknowledgement, Errors, FullPayment, Health, Index, NativeDelivery, Payment, PaymentPage, Problem)
+}
+_SECURITY: Final = {
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "monitoringKey": {"type": "apiKey", "in": "header", "name": "X-Monitoring-Key"},
+}
+_READ_PROBLEMS: Final = (401, 403, 429, 503)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One GET.
+
+    Attributes:
+        answers: status → the type of its body.
+        headers: headers of the 200, with what they say.
+        problems: statuses answered with problem+json.
+    """
+
+    path: str
+    summary: str
+    tag: str
+    answers: Mapping[int, str]
+    question: type[BaseModel] | None = None
+    scope: Scope | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    problems: Sequence[int] = ()
+
+
+READS: Final = (
+    Read(path="/", summary="What is served here", tag="about", answers={200: "Index"}, problems=(503,)),
+    Read(
+        path="/transaction/{tx_id}",
+        summary="One payment",
+        tag="payments",
+        question=PaymentQuestion,
+        scope=Scope.TRANSACTIONS_READ,
+        answers={200: "Payment|FullPayment", 304: ""},
+        headers={"ETag": "Of exactly this representation; send it in If-None-Match."},
+        problems=(404, 409, 422, *_READ_PROBLEMS),
+    ),
+    Read(
+        path="/transactions",
+        summary="Payments, page by page",
+        tag="payments",
+        question=PaymentsQuestion,
+        scope=Scope.TRANSACTIONS_READ,
+        answers={200: "PaymentPage"},
+        headers={"Link": 'The next page, rel="next"; absent after the last.'},
+        problems=(422, *_READ_PROBLEMS),
+    ),
+    Read(
+        path="/monitoring/health",
+        summary="How the edge and what is behind it are",
+        tag="monitoring",
+        scope=Scope.MONITORING_READ,
+        answers={200: "Health", 503: "Health"},
+        problems=_READ_PROBLEMS,
+    ),
+    Read(
+        path="/monitoring/errors",
+        summary="What went wrong lately",
+        tag="monitoring",
+        scope=Scope.MONITORING_READ,
+        answers={200: "Errors"},
+        problems=_READ_PROBLEMS,
+    ),
+)
+
+
+def document(sources: Iterable[Source], *, public_url: str = "") -> dict[str, Any]:
+    """Return the document of an edge with these sources."""
+    paths: dict[str, Any] = {read.path: {"get": _read(read)} for read in READS}
+    for source in sources:
+        for path in source.paths:
+            paths[path] = {"post": _webhook(source, path)}
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
+        "info": {
+            "title": "AutoPay mesh",
+            "version": metadata.version("autopay-mesh"),
+            "description": "Signed payment webhooks in; payments, exact and deduplicated, out.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": public_url or "/"}],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    adapters = [(name, "serialization", TypeAdapter(each)) for name, each in _TYPES.items()]
+    _, found = TypeAdapter.json_schemas(adapters, ref_template=_REF)  # type: ignore[arg-type]  # a literal in a tuple
+    schemas: dict[str, Any] = found["$defs"]
+    return {name: _untitled(schemas[name]) for name in sorted(schemas)}
+
+
+def _untitled(schema: Any) -> Any:
+    """Return a schema without the titles that only repeat its fields' names."""
+    if isinstance(schema, list):
+        return [_untitled(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: _untitled(value) for name, value in schema.items() if name != "title" or not isinstance(value, str)}
+
+
+def _read(read: Read) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status in sorted({*read.answers, *read.problems}):
+        content: dict[str, Any] = {}
+        if body := read.answers.get(status):
+            content[_JSON] = {"schema": _reference(body)}
+        if status in read.problems:
+            content.update(_problem())
+        response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if content:
+            response["content"] = content
+        if status == HTTPStatus.OK and read.headers:
+            response["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}} for name, text in read.headers.items()
+            }
+        responses[str(status)] = response
+    described: dict[str, Any] = {
+        "operationId": "get" + "".join(part.capitalize() for part in read.path.replace("{tx_id}", "").split("/")),
+        "summary": read.summary,
+        "tags": [read.tag],
+        "responses": responses,
+    }
+    if read.scope is not None:
+        described["description"] = f"Needs a key with the scope `{read.scope.value}`."
+        described["security"] = _MONITORING_KEY if read.scope is Scope.MONITORING_READ else _ANY_KEY
+    parameters = _parameters(read)
+    return {**described, "parameters": parameters} if parameters else described
+
+
+def _parameters(read: Read) -> list[dict[str, Any]]:
+    found = []
+    if "{tx_id}" in read.path:
+        schema = {"type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,100}$"}
+        found.append({"name": "tx_id", "in": "path", "required": True, "schema": schema})
+    if read.question is not None:
+        for name, described in read.question.model_json_schema()["properties"].items():
+            # Left out is how a query says null.
+            schema = next((each for each in described.get("anyOf", ()) if each.get("type") != "null"), described)
+            kept = {key: value for key, value in schema.items() if key not in ("title", "description")}
+            text = described.get("description") or schema.get("description", "")
+            found.append({"name": name, "in": "query", "required": False, "description": text, "schema": kept})
+    return found
+
+
+def _reference(names: str) -> dict[str, Any]:
+    references = [{"$ref": _REF.format(model=name)} for name in names.split("|")]
+    return references[0] if len(references) == 1 else {"anyOf": references}
+
+
+def _problem() -> dict[str, Any]:
+    return {"application/problem+json": {"schema": _reference("Problem")}}
+
+
+def _webhook(source: Source, path: str) -> dict[str, Any]:
+    native = source.provider.native
+    told = source.provider.acknowledgement.content_type.partition(";")[0] if not native else _JSON
+    answered = {told: {"schema": _reference("Acknowledgement") if native else {}}}
+    problems = (403, 404, 408, 413, 415, 429, 503, *((409, 422) if native else ()))
+    responses = {"200": {"description": "Durable: it need not be sent again.", "content": answered}}
+    for status in sorted(problems):
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": _problem()}
+    body = {_JSON: {"schema": _reference("NativeDelivery")}} if native else {"*/*": {"schema": {}}}
+    return {
+        "operationId": "post" + "".join(part.capitalize() for part in path.replace("-", "/").split("/")),
+        "summary": f"A signed webhook of {source.name}",
+        "description": "Signed as docs/http-api.md says."
+        if native
+        else f"As {source.provider.name} sends and signs it.",
+        "tags": ["webhooks"],
+        "requestBody": {"required": True, "content": body},
+        "responses": responses,
+    }

@@ -1,0 +1,136 @@
+"""The OpenAPI document: every route is in it, what is answered conforms to it, and no input it allows meets a bug."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from edge.model import Analysed
+from tests.unit.edge.rig import API_KEY, Edge, running_edge, signed
+from tests.unit.edge.test_payments import PAYMENT
+
+KEY = {"X-API-Key": API_KEY}
+CASES = 25
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+UNDOCUMENTED = ("/openapi.json", "/docs", "/redoc")
+
+
+@pytest.fixture
+async def edge() -> Any:
+    """An edge without limits on reads, whose ledger knows a payment and has a next page."""
+    async with running_edge(limit_reads="off", limit_monitoring="off", limit_unverified="off") as running:
+        running.ledger.payments["autopay", "T-1"] = PAYMENT
+        running.ledger.cursor = "next"
+        running.ledger.analysis = Analysed(state="none", analysis=None)
+        yield running
+
+
+async def document(edge: Edge) -> dict[str, Any]:
+    """Return the document as it is served."""
+    got = await edge.send("GET", "/openapi.json")
+    assert (got.status, got.headers["Content-Type"]) == (200, "application/json")
+    return got.json
+
+
+async def test_every_route_is_in_the_document(edge: Edge) -> None:
+    """What is served is described, and what is described is served."""
+    described = {(method.upper(), path) for path, item in (await document(edge))["paths"].items() for method in item}
+    for method, path in described:
+        real = path.replace("{tx_id}", "T-1")
+        assert (await edge.send(method, real)).status != 404 or path.startswith("/webhooks/"), path
+    served = {("GET", each) for each in (await edge.send("GET", "/")).json["reads"]}
+    served |= {("POST", each) for each in (await edge.send("GET", "/")).json["webhooks"]}
+    assert served <= described
+
+
+async def test_every_reference_leads_somewhere(edge: Edge) -> None:
+    """No schema refers to one that isn't there."""
+    found = await document(edge)
+    text = json.dumps(found)
+    referred = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert referred <= set(found["components"]["schemas"])
+    assert {"Payment", "FullPayment", "PaymentPage", "Problem", "Health", "Errors"} <= referred
+
+
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+async def test_no_read_that_is_made_of_the_document_meets_a_bug(edge: Edge, mode: str) -> None:
+    """Of generated questions, right and wrong ones, every answer has a described status, type, headers and body."""
+    schema = schemathesis.openapi.from_dict(await document(edge))
+    statuses = await asyncio.to_thread(ask, schema, f"http://{edge.host}:{edge.port}", mode)
+    assert 200 in statuses
+    if mode == "negative":
+        assert 422 in statuses
+
+
+def ask(schema: Any, base_url: str, mode: str) -> set[int]:
+    """Send cases of every GET; return the statuses that came."""
+    statuses = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.method != "get":
+            continue
+        generated = (
+            operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode))
+            if has_input(operation, mode)
+            else None
+        )
+
+        def check(case: Any) -> None:
+            response = case.call(base_url=base_url, headers=KEY, timeout=10)
+            case.validate_response(response, checks=CHECKS)
+            statuses.add(response.status_code)
+
+        if generated is not None:
+            each = settings(
+                max_examples=CASES,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                derandomize=True,
+            )
+            each(given(case=generated)(check))()
+    return statuses
+
+
+def has_input(operation: Any, mode: str) -> bool:
+    """Whether anything about an operation can be wrong."""
+    return mode == "positive" or bool(operation.definition.raw.get("parameters"))
+
+
+async def test_a_signed_delivery_of_any_content_is_answered_as_described(edge: Edge) -> None:
+    """Whatever fits the native body's schema, signed, is answered with a described body."""
+    schema = schemathesis.openapi.from_dict(await document(edge))
+    operation = schema["/webhooks/payments"]["POST"]
+    url = f"http://{edge.host}:{edge.port}/webhooks/payments"
+
+    def send() -> None:
+        @settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case: Any) -> None:
+            body = json.dumps(case.body).encode()
+            headers = {"Content-Type": "application/json", **signed(body)}
+            response = requests.post(url, data=body, headers=headers, timeout=10)
+            case.validate_response(response, checks=CHECKS)
+            assert response.status_code == 200
+
+        check()
+
+    await asyncio.to_thread(send)
