@@ -154,7 +154,8 @@ class AdyenProvider:
         # A card that is only checked is authorised for nothing: that is no payment.
         if meaning is None or (meaning.amount and reading.is_zero(*item, "amount", "value")):
             return ()
-        own = reading.identifier(*item, "pspReference")
+        # By the rule of a payment's id, which leaves room for what the ids of events continue it with.
+        own = reading.tx_id(*item, "pspReference")
         minor, currency, exponent = (None, "", 0)
         if meaning.amount:
             minor, currency, exponent = reading.minor_units(

@@ -59,6 +59,7 @@ _UP: Final = re.compile(
     r"https://[a-z.-]+\.paypal\.com/v[12]/(?:payments|checkout)/(orders|authorizations|captures)/([A-Za-z0-9_-]{1,100})"
 ).fullmatch
 _LINKS_MAX: Final = 16
+_ID_CHARACTERS_MAX: Final = 200
 _DISPUTED_MAX: Final = 16
 
 
@@ -396,6 +397,8 @@ def _disputed(reading: Reading, kind: Kind, dispute: str, place: int, *, amount:
     path: Path = (*_RESOURCE, "disputed_transactions", place)
     transaction = reading.identifier(*path, "seller_transaction_id")
     suffix = "" if amount is not None else f":{transaction}"
+    if suffix and max(len(dispute), len(reading.text("id"))) + len(suffix) > _ID_CHARACTERS_MAX:
+        reading.refuse((*path, "seller_transaction_id"), "is too long beside the dispute's id and the event's")
     return _event(
         reading,
         kind,

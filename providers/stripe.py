@@ -282,8 +282,8 @@ def _refund(notice: _Notice) -> Sequence[Event]:
     undone = _REFUND_STATES.get(status)
     if undone is None:
         notice.reading.refuse((*_OBJECT, "status"), f"must be one of {', '.join(filter(None, _REFUND_STATES))}")
-    refund = notice.reading.identifier(*_OBJECT, "id")
     # Named by the refund, because several events tell of it: its amount counts once.
+    refund = notice.reading.tx_id(*_OBJECT, "id")
     return [
         notice.event(kind, payment, "amount", basis=Basis.DELTA, event_id=f"{refund}:{kind.name.lower()}")
         for kind in ((Kind.REFUNDED, Kind.REFUND_FAILED) if undone else (Kind.REFUNDED,))

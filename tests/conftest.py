@@ -12,6 +12,14 @@ from autopay_cli.embedded_mongo import EmbeddedMongo
 from tests.servers import RunningUp, fresh_database, running_mongo, running_up, why_no_mongod
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes, unless `-m nightly` asks for it."""
+    if "nightly" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("nightly") is not None:
+                item.add_marker(pytest.mark.skip(reason="takes minutes: `-m nightly` asks for it"))
+
+
 @pytest.fixture(scope="session")
 def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
     """A one-member replica set for the whole run; don't kill or freeze it."""

@@ -147,7 +147,7 @@ def load(name: str) -> Vectors:
 
 def kept_headers(provider: Provider, headers: CIMultiDictProxy[str]) -> Mapping[str, bytes]:
     """Return the headers that the edge passes on with a delivery, as ingest gives them to `map`."""
-    return {name: headers[name].encode() for name in provider.kept_headers if name in headers}
+    return {name: headers[name].encode("utf-8", "surrogateescape") for name in provider.kept_headers if name in headers}
 
 
 def mapped(provider: Provider, verified: Verified, headers: CIMultiDictProxy[str]) -> Sequence[Event]:
