@@ -191,7 +191,7 @@ def _command(binary: Path, port: int, data: Path, *, alone: bool) -> Sequence[st
         "--bind_ip": "127.0.0.1",
         "--port": str(port),
         "--dbpath": str(data),
-        "--wiredTigerCacheSizeGB": "0.25",
+        "--wiredTigerCacheSizeGB": "1",
         # The default is a twentieth of the disk.
         "--oplogSize": "512",
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ELECTION_S = 20.0
 # The flags `autopay up` gives its own mongod; a run in which they differ says that it is invalid.
 _FLAGS = (
-    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST, "--wiredTigerCacheSizeGB", "0.25"),
+    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST, "--wiredTigerCacheSizeGB", "1"),
     *("--oplogSize", "512", "--replSet", "rs0"),
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),

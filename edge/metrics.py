@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
-from mesh.metrics import Counts
+from mesh.metrics import Counts, Durations
 
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -20,7 +20,7 @@ class WebhookMetrics:
         self._quarantined = Counts(
             "webhooks_quarantined", "Webhooks kept for a person to look at.", ("source", "outcome"), registry
         )
-        self._seconds = Histogram("webhook_duration_seconds", "Time to answer.", buckets=_SECONDS, registry=registry)
+        self._seconds = Durations("webhook_duration_seconds", "Time to answer.", _SECONDS, registry)
 
     def answered(self, source: str, outcome: str, status: int, duration_s: float) -> None:
         """Count one answer."""

@@ -23,6 +23,7 @@ from edge.readiness import Readiness
 from edge.sources import Source
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
+from mesh.logs import line_writer
 from mesh.tracing import Root, Tracing
 from providers.contract import Certified, Refused, Verified
 
@@ -74,6 +75,7 @@ class Webhooks:
         self._metrics = metrics
         self._incidents = incidents
         self._log = log
+        self._line = line_writer(log, "webhook")
 
     def handler(self, source: Source) -> Handler:
         """Return the aiohttp handler of a source: what depends on the source is looked up now, not per request."""
@@ -203,14 +205,15 @@ class Webhooks:
         self, source: str, outcome: str, status: int, *, request_id: str, root: Root, duration_s: float
     ) -> None:
         self._metrics.answered(source, outcome, status, duration_s)
-        self._log.info(
-            "webhook",
-            request_id=request_id,
-            trace_id=root.trace_id,
-            source=source,
-            outcome=outcome,
-            status=status,
-            duration_ms=round(duration_s * 1000, 3),
+        self._line(
+            {
+                "request_id": request_id,
+                "trace_id": root.trace_id,
+                "source": source,
+                "outcome": outcome,
+                "status": status,
+                "duration_ms": round(duration_s * 1000, 3),
+            }
         )
         if status >= _ERROR:
             self._incidents.note(

@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # A hundred thousand buffered bytes are written at once even if the loop has not turned.
@@ -120,6 +120,22 @@ def configure(process: str, level: str, stream: TextIO | None = None) -> structl
         sink, processors=[renderer], wrapper_class=bound, cache_logger_on_first_use=True
     )
     return logger
+
+
+def line_writer(log: structlog.typing.FilteringBoundLogger, event: str) -> Callable[[dict[str, Any]], None]:
+    """Return what writes an INFO line of one event and these fields, as `log.info` would, for a quarter of its cost.
+
+    For the one line that a hot path writes per request, with fields that are known to be safe.
+    """
+    bound: Any = log.bind()
+    if not bound.is_enabled_for(logging.INFO):
+        return lambda _fields: None
+    sink, render = bound._logger, bound._processors[-1]  # noqa: SLF001 - how structlog's own wrappers reach them
+
+    def write(fields: dict[str, Any]) -> None:
+        sink.msg(render(sink, "info", {"event": event, **fields}))
+
+    return write
 
 
 def error_fields(error: BaseException) -> Mapping[str, str]:

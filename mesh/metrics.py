@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from prometheus_client.metrics_core import Metric
 
     from mesh.identity import Identity
 
@@ -79,20 +85,51 @@ class BatchMetrics:
 
 
 class Counts:
-    """A labelled counter whose children are looked up once: `labels()` costs more than the increment."""
+    """A labelled counter that costs one dictionary entry: the client library's own takes a lock for each increment.
+
+    For one thread to add to; scrapes may come from another.
+    """
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
         """Register the counter."""
-        self._counter = Counter(name, text, labels, registry=registry)
-        self._children: dict[tuple[str, ...], Counter] = {}
+        self._name, self._text, self._labels = name, text, labels
+        self._values: dict[tuple[str, ...], float] = {}
+        registry.register(self)
 
     def add(self, *values: str, by: int = 1) -> None:
-        """Add `by` to the child of these label values, which must come from a bounded set."""
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._counter.labels(*values)
-        child.inc(by)
+        """Add `by` under these label values, which must come from a bounded set."""
+        self._values[values] = self._values.get(values, 0) + by
 
     def snapshot(self) -> Mapping[tuple[str, ...], float]:
-        """Return every child's value, for tests and the monitoring pages."""
-        return {values: child._value.get() for values, child in self._children.items()}  # noqa: SLF001 - no public reader
+        """Return every value by its labels, for tests and the monitoring pages."""
+        return dict(self._values)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the counter as it stands, for a scrape."""
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for labels, value in self.snapshot().items():
+            family.add_metric(labels, value)
+        yield family
+
+
+class Durations:
+    """A histogram of seconds without labels, as cheap as `Counts`."""
+
+    def __init__(self, name: str, text: str, bounds_s: Sequence[float], registry: CollectorRegistry) -> None:
+        """Register the histogram; a duration counts in the first bucket whose bound it does not exceed."""
+        self._name, self._text = name, text
+        self._bounds_s = tuple(bounds_s)
+        self._counts = [0] * (len(self._bounds_s) + 1)
+        self._sum_s = 0.0
+        registry.register(self)
+
+    def observe(self, duration_s: float) -> None:
+        """Count one duration."""
+        self._counts[bisect_left(self._bounds_s, duration_s)] += 1
+        self._sum_s += duration_s
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the histogram as it stands, for a scrape."""
+        bounds = (*map(floatToGoString, self._bounds_s), "+Inf")
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum_s)

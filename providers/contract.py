@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
+from msgspec import Struct
+
 
 class Kind(IntEnum):
     """What happened to a payment; the numbers are those of autopay.type.v1.EventKind."""
@@ -56,8 +58,7 @@ class Window:
     skew_s_max: float = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True, gc=False):
     """A request whose signature holds.
 
     Attributes:
@@ -109,8 +110,7 @@ class Refused(Exception):  # noqa: N818 - a decision, not an error
         self.message = message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """One fact about one payment in canonical form. Amounts are exact, in minor units of the currency.
 
     The fields are those of autopay.type.v1.PaymentEvent; an empty string or None means "not stated". Without a

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
-from autopay.type.v1 import delivery_pb2, error_pb2, payment_pb2, risk_pb2
+from autopay.type.v1 import error_pb2, payment_pb2, risk_pb2
 
 from edge.model import Answer, Delivery, Disposition, EventAnswer, Outcome
 from edge.representations import Risk
@@ -34,23 +34,24 @@ class GrpcIngest:
 
     async def ingest(self, deliveries: Sequence[Delivery], timeout_s: float) -> Sequence[Answer]:
         """Send one batch and return an answer per delivery."""
-        request = ingest_pb2.IngestRequest(deliveries=[_message(delivery) for delivery in deliveries])
+        request = ingest_pb2.IngestRequest()
+        add = request.deliveries.add
+        for delivery in deliveries:
+            # Made in place: protobuf copies every message that is handed to a constructor.
+            message = add(
+                delivery_id=delivery.delivery_id,
+                source=delivery.source,
+                provider=delivery.provider,
+                body=delivery.body,
+                key_id=delivery.key_id,
+                received_at_ms=delivery.received_at_ms,
+                signed_at_ms=delivery.signed_at_ms,
+                traceparent=delivery.traceparent,
+            )
+            for name, value in delivery.headers:
+                message.headers.add(name=name, value=value)
         response: ingest_pb2.IngestResponse = await call(self._ingest, request, timeout_s=timeout_s)
         return [_answer(result) for result in response.results]
-
-
-def _message(delivery: Delivery) -> delivery_pb2.Delivery:
-    return delivery_pb2.Delivery(
-        delivery_id=delivery.delivery_id,
-        source=delivery.source,
-        provider=delivery.provider,
-        body=delivery.body,
-        headers=[delivery_pb2.Header(name=name, value=value) for name, value in delivery.headers],
-        key_id=delivery.key_id,
-        received_at_ms=delivery.received_at_ms,
-        signed_at_ms=delivery.signed_at_ms,
-        traceparent=delivery.traceparent,
-    )
 
 
 def _answer(result: ingest_pb2.IngestResult) -> Answer:
@@ -86,7 +87,7 @@ def risk_of(risk: risk_pb2.Risk) -> Risk:
                 "code": reason.code,
                 "sentence": reason.sentence,
                 "contribution": round(reason.contribution, 4),
-                "evidence": dict(reason.evidence),
+                "evidence": dict(evidence) if (evidence := reason.evidence) else {},
             }
             for reason in risk.reasons
         ],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from msgspec.structs import replace
 from opentelemetry.trace import Span, StatusCode
 from structlog.typing import FilteringBoundLogger
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
+
+from msgspec import Struct
 
 from providers.contract import Wrong
 
@@ -28,8 +29,7 @@ class Disposition(IntEnum):
     DISMISSED = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """One verified request.
 
     Attributes:
@@ -53,8 +53,7 @@ class Delivery:
     message: DeliveryMessage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """One delivery as it is to be recorded.
 
     Attributes:
@@ -72,8 +71,7 @@ class Entry:
     wrong: Sequence[Wrong] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventOutcome:
+class EventOutcome(Struct, frozen=True, kw_only=True, gc=False):
     """What the ledger did with one event.
 
     Attributes:
@@ -95,8 +93,7 @@ class EventOutcome:
     risk: RiskMessage | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one delivery.
 
     Attributes:

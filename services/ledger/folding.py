@@ -7,8 +7,10 @@ sum. Both are commutative and a repeated event never gets here, so every order o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from services.ledger import counting
 from services.ledger.counting import flags_of

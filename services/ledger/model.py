@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Final
+
+from msgspec import Struct
 
 from services.ledger.analysis import AnalysisRecord
 from services.ledger.correction import Correction
@@ -86,8 +87,7 @@ class Failure(Enum):
     AMBIGUOUS = "ambiguous"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """One fact about one payment. Amounts are minor units of `currency`, times milliseconds since the Unix epoch.
 
     Without a `tx_id` it belongs to the payment of its source that has one of its `aliases`.
@@ -146,8 +146,7 @@ def content_hash(  # noqa: PLR0917 - the columns of what is hashed, in order
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
     """An event as a payment holds it: with what was answered when it first came."""
 
     event: Event
@@ -157,8 +156,7 @@ class StoredEvent:
     recorded_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Struct, frozen=True, kw_only=True, gc=False):
     """Sums over a payment's events, in minor units."""
 
     authorized: int = 0
@@ -167,8 +165,7 @@ class Totals:
     disputed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payment:
+class Payment(Struct, frozen=True, kw_only=True, gc=False):
     """One payment: its events and what they fold to. `id` is `{source}:{tx_id}`.
 
     `events` are in the order of arrival; of those that were moved out of the document `spilled` holds the tally.
@@ -197,8 +194,7 @@ class Payment:
     analysis: AnalysisRecord | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True, gc=False):
     """What arrived: exact bytes and what the edge knew about them. Times are milliseconds since the Unix epoch."""
 
     body: bytes
@@ -210,8 +206,7 @@ class Delivery:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True, gc=False):
     """One item of a Record batch: a delivery (or none), its events, and what to say of it when it has none."""
 
     delivery_id: str
@@ -223,8 +218,7 @@ class Item:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventOutcome:
+class EventOutcome(Struct, frozen=True, kw_only=True, gc=False):
     """What the ledger did with one event, and how the payment stands after it; unresolved there is none."""
 
     tx_id: str
@@ -236,8 +230,7 @@ class EventOutcome:
     conflict_field: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemResult:
+class ItemResult(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one item: a durable disposition, or a failure."""
 
     disposition: Disposition | None

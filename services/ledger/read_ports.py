@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from services.ledger.model import Event, Outcome, Payment, Status
 
 
@@ -19,8 +21,7 @@ class RiskLevel(IntEnum):
     CRITICAL = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True, gc=False):
     """What a filter looks at; `amount` is in minor units of `currency`, None while unknown."""
 
     source: str
@@ -60,8 +61,7 @@ class PaymentFilter:
 ANY_PAYMENT = PaymentFilter()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentChange:
+class PaymentChange(Struct, frozen=True, kw_only=True, gc=False):
     """One change of one payment, as it is streamed.
 
     Attributes:

@@ -7,8 +7,9 @@ So the order of arrival can't matter; what is not found waits, and what is found
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from services.ledger.batch_work import Work, grouped
 from services.ledger.model import Disposition, Event, EventOutcome, Failure, Outcome, content_hash, content_id

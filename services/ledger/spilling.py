@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from services.ledger.folding import corrections_of, counted, tally_of
 from services.ledger.model import Payment

@@ -29,7 +29,10 @@ class ObjectSums:
     @property
     def total(self) -> int:
         """What the object counts for."""
-        return 0 if self.ended else max(0, max(self.largest, self.summed) - self.taken_back)
+        if self.ended:
+            return 0
+        largest, summed = self.largest, self.summed
+        return max(0, (max(summed, largest)) - self.taken_back)
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import cast
 
 from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import payment_pb2
+from msgspec.structs import replace
 
 from providers.contract import Event
 from services.ingest.adapters.event_message import encode

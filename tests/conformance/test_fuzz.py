@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
 
 from autopay_cli.recipes.signing import NOW_S, Request
 from mesh.errors import Fault
@@ -47,7 +47,7 @@ def check_mapping(file: Vectors, body: bytes) -> None:
         for event in events:
             assert event.tx_id or event.aliases
             try:
-                fact_of(event if event.tx_id else replace(event, tx_id="resolved"))
+                fact_of(event if event.tx_id else replace_struct(event, tx_id="resolved"))
             except Fault as fault:
                 raise AssertionError(f"the ledger refuses it: {fault.message}") from fault
     assert named

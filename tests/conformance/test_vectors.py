@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from autopay_cli.recipes.signing import NOW_S, Request, substituted
 from providers import registry
@@ -83,7 +84,7 @@ def test_deliveries_mean_what_the_file_says(file: Vectors, delivery: Delivery) -
     assert tuple(events) == delivery.events
     for event in events:
         assert event.tx_id or event.aliases
-        fact_of(event if event.tx_id else replace(event, tx_id="resolved"))
+        fact_of(event if event.tx_id else replace_struct(event, tx_id="resolved"))
 
 
 @pytest.mark.parametrize(("file", "delivery"), every("deliveries"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from bson import Int64
+from msgspec.structs import replace
 
 from services.ledger.folding import apply
 from services.ledger.model import Event, EventKind, Payment, Unstorable

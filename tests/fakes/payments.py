@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import bson
+from msgspec.structs import replace
 
 from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, of_payment, to_payment
 from services.ledger.model import NotDurable, Payment, StoredEvent

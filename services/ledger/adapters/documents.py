@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import bson
-from bson import Binary, CodecOptions, DatetimeMS, Int64
+from bson import CodecOptions, DatetimeMS, Int64
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
@@ -29,6 +29,7 @@ CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 
 _STATUSES: Final = {status: status.name.lower() for status in Status}
 _FLAGS: Final = {flag: flag.name.lower() for flag in Flag}
+_ONE: Final = Int64(1)
 DISPOSITIONS: Final = {disposition: disposition.name.lower() for disposition in Disposition}
 
 
@@ -113,22 +114,24 @@ def of_delivery(
     delivery_key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int
 ) -> dict[str, Any]:
     """Return what arrived as its document; `count` says how often the same bytes came."""
+    now = DatetimeMS(now_ms)
     document: dict[str, Any] = {
         "_id": delivery_key,
         "schema": SCHEMA,
         "source": item.source,
         "provider": delivery.provider,
-        "body": Binary(delivery.body),
-        "headers": {name: Binary(value) for name, value in delivery.headers},
+        # Plain bytes are stored as binary of the general kind.
+        "body": delivery.body,
+        "headers": dict(delivery.headers),
         "key_id": delivery.key_id,
         "delivery_id": item.delivery_id,
         "received_at": DatetimeMS(delivery.received_at_ms),
-        "recorded_at": DatetimeMS(now_ms),
-        "last_seen_at": DatetimeMS(now_ms),
+        "recorded_at": now,
+        "last_seen_at": now,
         "traceparent": delivery.traceparent,
         "disposition": DISPOSITIONS[disposition],
         "transactions": list({f"{item.source}:{event.tx_id}": None for event in item.events if event.tx_id}),
-        "count": Int64(1),
+        "count": _ONE,
     }
     if delivery.signed_at_ms:
         document["signed_at"] = DatetimeMS(delivery.signed_at_ms)

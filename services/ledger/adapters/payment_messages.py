@@ -21,43 +21,62 @@ _CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
 
 def render(changes: Sequence[PaymentChange], position: str) -> ledger_pb2.WatchTransactionsResponse:
     """Return the message of consecutive changes and the position after them."""
-    return ledger_pb2.WatchTransactionsResponse(
-        changes=[_change_message(change) for change in changes], resume_token=position
-    )
-
-
-def _change_message(change: PaymentChange) -> ledger_pb2.TransactionChange:
-    return ledger_pb2.TransactionChange(
-        source=change.source,
-        tx_id=change.tx_id,
-        version=change.version,
-        status=_number(change.facts.status),
-        events=[event_message(event) for event in change.events],
-        recorded_at_ms=change.recorded_at_ms,
-        sender_account=change.sender,
-        receiver_account=change.receiver,
-        risk_level=_number(change.facts.risk_level),
-        outcome=_number(change.outcome),
-    )
+    message = ledger_pb2.WatchTransactionsResponse(resume_token=position)
+    add = message.changes.add
+    for change in changes:
+        # Made in place: protobuf copies every message that is handed to a constructor.
+        told = add(
+            source=change.source,
+            tx_id=change.tx_id,
+            version=change.version,
+            status=_number(change.facts.status),
+            recorded_at_ms=change.recorded_at_ms,
+            sender_account=change.sender,
+            receiver_account=change.receiver,
+            risk_level=_number(change.facts.risk_level),
+            outcome=_number(change.outcome),
+        )
+        for event in change.events:
+            _fill_amount(told.events.add(**_fields_of(event)), event)
+    return message
 
 
 def event_message(event: Event) -> payment_pb2.PaymentEvent:
     """Return an event as its message."""
-    return payment_pb2.PaymentEvent(
-        tx_id=event.tx_id,
-        event_id=event.event_id,
-        kind=_number(event.kind),
-        object_id=event.object_id,
-        amount=_money(event.amount, event.currency, event.exponent),
-        basis=_CUMULATIVE if event.cumulative else _DELTA,
-        amount_fixed=event.amount_fixed,
-        sender_account=event.sender,
-        receiver_account=event.receiver,
-        event_time_ms=event.time_ms,
-        event_time_signed=event.time_signed,
-        description=event.description,
-        aliases=event.aliases,
-    )
+    message = payment_pb2.PaymentEvent(**_fields_of(event))
+    _fill_amount(message, event)
+    return message
+
+
+def _fields_of(event: Event) -> dict[str, Any]:
+    """Return the fields of an event's message but its amount; what is empty is left out, as on the wire."""
+    fields: dict[str, Any] = {
+        "tx_id": event.tx_id,
+        "event_id": event.event_id,
+        "kind": _number(event.kind),
+        "basis": _CUMULATIVE if event.cumulative else _DELTA,
+        "amount_fixed": event.amount_fixed,
+        "sender_account": event.sender,
+        "receiver_account": event.receiver,
+    }
+    if event.object_id:
+        fields["object_id"] = event.object_id
+    if event.time_ms:
+        fields["event_time_ms"] = event.time_ms
+        fields["event_time_signed"] = event.time_signed
+    if event.description:
+        fields["description"] = event.description
+    if event.aliases:
+        fields["aliases"] = event.aliases
+    return fields
+
+
+def _fill_amount(message: payment_pb2.PaymentEvent, event: Event) -> None:
+    if event.amount is not None:
+        amount = message.amount
+        amount.minor_units = event.amount
+        amount.currency = event.currency
+        amount.exponent = event.exponent
 
 
 def transaction_message(found: Found, *, full: bool) -> ledger_pb2.Transaction:

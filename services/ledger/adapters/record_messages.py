@@ -27,6 +27,7 @@ from services.ledger.model import (
 from services.ledger.requests import EVENTS_MAX, check_delivery_id, check_event, check_source
 
 _BASES: Final = frozenset(payment_pb2.AmountBasis.values())
+_KINDS: Final = {int(kind): kind for kind in EventKind}
 _CUMULATIVE: Final = payment_pb2.AMOUNT_BASIS_CUMULATIVE
 _WITHOUT_EVENTS: Final = frozenset({Disposition.IGNORED, Disposition.UNPROCESSABLE, Disposition.WAITING})
 _LEVELS: Final = {0: "unspecified", 1: "low", 2: "medium", 3: "high", 4: "critical"}
@@ -110,16 +111,20 @@ def _delivery(message: ledger_pb2.RecordItem) -> Delivery:
 
 def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
     fact = message.event
-    if not 0 < fact.kind <= EventKind.RETURNED:
+    number, basis = fact.kind, fact.basis
+    kind = _KINDS.get(number)
+    if kind is None:
         raise invalid(f"events[{place}].event.kind", "must be one of EventKind")
-    if fact.basis not in _BASES:
+    if basis not in _BASES:
         raise invalid(f"events[{place}].event.basis", "must be one of AmountBasis")
-    has_amount = fact.HasField("amount")
-    amount, currency = (fact.amount.minor_units, fact.amount.currency) if has_amount else (None, "")
-    tx_id, kind, object_id = fact.tx_id, EventKind(fact.kind), fact.object_id
-    cumulative = fact.basis == _CUMULATIVE
+    amount, currency, exponent = None, "", 0
+    if fact.HasField("amount"):
+        money = fact.amount
+        amount, currency, exponent = money.minor_units, money.currency, money.exponent
+    tx_id, object_id = fact.tx_id, fact.object_id
+    cumulative = basis == _CUMULATIVE
     sender, receiver, description = fact.sender_account, fact.receiver_account, fact.description
-    content = content_hash(tx_id, kind, object_id, amount, currency, cumulative, sender, receiver, description)
+    content = content_hash(tx_id, number, object_id, amount, currency, cumulative, sender, receiver, description)
     event = Event(
         tx_id=tx_id,
         # An event without an id is identified by its facts, so that their repeat is the same event.
@@ -128,7 +133,7 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
         object_id=object_id,
         amount=amount,
         currency=currency,
-        exponent=fact.amount.exponent if has_amount else 0,
+        exponent=exponent,
         cumulative=cumulative,
         amount_fixed=fact.amount_fixed,
         sender=sender,

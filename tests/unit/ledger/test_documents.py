@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import bson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.ledger.adapters.documents import CODEC, DOCUMENT_BYTES_MAX, encode, of_payment, to_payment
 from services.ledger.folding import apply

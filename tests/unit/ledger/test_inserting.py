@@ -8,6 +8,7 @@ from typing import Any, cast
 import bson
 import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo import WriteConcern
 from pymongo.errors import AutoReconnect, BulkWriteError, NetworkTimeout, PyMongoError, WTimeoutError
 
 from services.ledger.adapters.inserting import insert_encoded
@@ -18,20 +19,29 @@ from services.ledger.ports import Change, Inserted, Repeat
 from tests.fakes.ledger_items import event, item, refund
 from tests.unit.ledger.rig import Rig
 
+Collection = AsyncIOMotorCollection[dict[str, Any]]
+
 DUPLICATE, VALIDATION, NOT_PRIMARY = 11000, 121, 10107
 WRITE_CONCERN = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"}
 
 
 class Ending:
-    """A collection whose every operation ends with an error."""
+    """A collection, and the database it is in, whose every operation ends with an error."""
+
+    name = "payments"
+    write_concern = WriteConcern(w="majority", j=True)
 
     def __init__(self, error: Exception) -> None:
         """End with `error`."""
         self._error = error
 
-    async def insert_many(self, documents: Sequence[Any], *, ordered: bool) -> None:
+    @property
+    def database(self) -> Ending:
+        """The database."""
+        return self
+
+    async def command(self, command: dict[str, Any]) -> dict[str, Any]:
         """End."""
-        assert not ordered
         raise self._error
 
     async def bulk_write(self, operations: Sequence[Any], *, ordered: bool) -> None:
@@ -68,27 +78,87 @@ async def a_change() -> Change:
     return Change(before=before, after=rig.payments.get("autopay:T-1"))
 
 
-async def insert(error: Exception) -> Inserted:
-    """Insert three documents into a collection that ends with an error."""
-    return await insert_encoded(ending(error), [bson.encode({"_id": number}) for number in range(3)])
+DOCUMENTS = [bson.encode({"_id": number}) for number in range(3)]
+
+
+class Answering(Ending):
+    """A database that answers an insert with what became of each document: the n-th code, 0 where it went well."""
+
+    def __init__(self, *codes: int, concern: bool = False) -> None:
+        """Answer so; `concern` says that the write is not known to be durable."""
+        self.asked: list[dict[str, Any]] = []
+        self._codes = codes
+        self._concern = concern
+
+    async def command(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Answer with the codes of as many documents as were sent."""
+        self.asked.append(command)
+        sent = len(command["documents"])
+        codes, self._codes = self._codes[:sent], self._codes[sent:]
+        answer: dict[str, Any] = {"ok": 1, "n": sent - len([code for code in codes if code])}
+        if any(codes):
+            answer["writeErrors"] = [
+                {"index": index, "code": code, "errmsg": "said so"} for index, code in enumerate(codes) if code
+            ]
+        if self._concern:
+            answer["writeConcernError"] = WRITE_CONCERN
+        return answer
+
+
+async def insert(*codes: int, concern: bool = False) -> Inserted:
+    """Insert three documents, of which the n-th ends with the n-th code."""
+    return await insert_encoded(cast("Collection", Answering(*codes, concern=concern)), DOCUMENTS)
 
 
 async def test_duplicate_keys_and_refused_documents_are_told_apart() -> None:
     """What was there, and what the server refuses for good, is told by position; the rest was inserted."""
-    assert await insert(bulk(DUPLICATE, 0, VALIDATION)) == Inserted(existing=frozenset({0}), unstorable=frozenset({2}))
+    assert await insert(DUPLICATE, 0, VALIDATION) == Inserted(existing=frozenset({0}), unstorable=frozenset({2}))
+
+
+async def test_each_insert_names_its_write_concern_and_goes_on_past_errors() -> None:
+    """Every command says majority, journaled and unordered by itself."""
+    collection = Answering()
+    await insert_encoded(cast("Collection", collection), DOCUMENTS)
+    [asked] = collection.asked
+    assert (asked["insert"], asked["ordered"]) == ("payments", False)
+    assert asked["writeConcern"] == {"w": "majority", "j": True}
+
+
+async def test_a_lost_primary_is_met_by_a_second_attempt() -> None:
+    """What the first attempt wrote before the connection was lost comes back as existing."""
+
+    class LostOnce(Answering):
+        async def command(self, command: dict[str, Any]) -> dict[str, Any]:
+            answer = await super().command(command)
+            if len(self.asked) == 1:
+                raise AutoReconnect("gone")
+            return answer
+
+    collection = LostOnce(0, 0, 0, DUPLICATE, 0, DUPLICATE)
+    inserted = await insert_encoded(cast("Collection", collection), DOCUMENTS)
+    assert inserted == Inserted(existing=frozenset({0, 2}), unstorable=frozenset())
+
+
+async def test_what_does_not_fit_into_one_command_goes_in_several() -> None:
+    """Documents beyond the server's limit for a command are sent in parts, and told apart by their own positions."""
+    collection = Answering(0, 0, DUPLICATE)
+    large = [bson.encode({"_id": number, "padding": b"x" * 5_000_000}) for number in range(3)]
+    inserted = await insert_encoded(cast("Collection", collection), large)
+    assert [len(asked["documents"]) for asked in collection.asked] == [2, 1]
+    assert inserted == Inserted(existing=frozenset({2}), unstorable=frozenset())
 
 
 @pytest.mark.parametrize("codes", [(), (DUPLICATE,), (DUPLICATE, DUPLICATE, DUPLICATE), (0, VALIDATION)])
 async def test_a_write_concern_error_leaves_every_item_unknown(codes: tuple[int, ...]) -> None:
     """A write concern error alone, or beside duplicate keys, is NotDurable: those duplicates may yet be rolled back."""
     with pytest.raises(NotDurable):
-        await insert(bulk(*codes, concern=True))
+        await insert(*codes, concern=True)
 
 
 async def test_a_write_error_of_another_kind_leaves_every_item_unknown() -> None:
     """An error that is neither a duplicate nor about the document, such as a fail-over, is NotDurable."""
     with pytest.raises(NotDurable):
-        await insert(bulk(DUPLICATE, NOT_PRIMARY))
+        await insert(DUPLICATE, NOT_PRIMARY)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +168,7 @@ async def test_no_answer_leaves_every_item_unknown(error: Exception) -> None:
     """A lost connection or a timeout is NotDurable, in every operation of both stores."""
     payments, deliveries = MongoPayments(ending(error)), MongoDeliveries(ending(error))
     for operation in (
-        insert(error),
+        insert_encoded(ending(error), DOCUMENTS),
         payments.read_durable(["a:b"]),
         payments.update([await a_change()]),
         deliveries.repeat([Repeat(key="a:b", seen_by=("d-1",), disposition=None, seen_at_ms=0)]),

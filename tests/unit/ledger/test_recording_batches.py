@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.ledger.model import Disposition, Event, EventKind, Failure, Item, Outcome
 from tests.fakes.ledger_items import delivery, event, item, key_of, refund, stated, unmapped

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from services.ledger.folding import apply
 from services.ledger.model import Disposition, Event, EventKind, Failure, Outcome

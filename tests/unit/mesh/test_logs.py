@@ -189,3 +189,13 @@ def test_an_error_is_logged_by_type_and_bounded_text() -> None:
     """An error's fields are its type and at most 500 characters of its text."""
     fields = logs.error_fields(ValueError("x" * 1_000))
     assert fields == {"error": "ValueError", "error_message": "x" * 500}
+
+
+def test_a_line_writer_writes_what_the_logger_would(pipe: Pipe) -> None:
+    """The short way past the logger's proxies leads to the same line, and to none where INFO is off."""
+    log = logs.configure("edge", "info", pipe)
+    log.info("webhook", outcome="created")
+    logs.line_writer(log, "webhook")({"outcome": "created"})
+    logs.line_writer(logs.configure("edge", "warning", pipe), "webhook")({"outcome": "created"})
+    first, second = pipe.lines()
+    assert {**first, "ts": ""} == {**second, "ts": ""}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from mesh.metrics import BatchMetrics, Counts, RpcMetrics
+from mesh.metrics import BatchMetrics, Counts, Durations, RpcMetrics
 
 
 def test_a_batch_counts_its_items_and_its_wait() -> None:
@@ -34,3 +35,22 @@ def test_counts_are_read_back_by_their_labels() -> None:
     counts.add("red", "large", by=2)
     counts.add("blue", "small")
     assert counts.snapshot() == {("red", "large"): 3, ("blue", "small"): 1}
+
+
+def test_counts_are_scraped_as_a_counter() -> None:
+    """A scrape reads each combination of labels under the counter's name with `_total`."""
+    registry = CollectorRegistry()
+    Counts("things", "Things.", ("colour",), registry).add("red", by=3)
+    assert registry.get_sample_value("things_total", {"colour": "red"}) == 3
+
+
+def test_durations_are_scraped_as_a_histogram() -> None:
+    """Buckets count what does not exceed their bound, all together the last; the sum is exact."""
+    registry = CollectorRegistry()
+    durations = Durations("wait_seconds", "Waits.", (0.1, 1.0), registry)
+    for duration_s in (0.05, 0.1, 0.5, 7.0):
+        durations.observe(duration_s)
+    counted = [registry.get_sample_value("wait_seconds_bucket", {"le": bound}) for bound in ("0.1", "1.0", "+Inf")]
+    assert counted == [2, 3, 4]
+    assert registry.get_sample_value("wait_seconds_sum") == pytest.approx(7.65)
+    assert registry.get_sample_value("wait_seconds_count") == 4
