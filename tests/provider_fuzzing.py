@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from msgspec.structs import replace as replace_struct
+
 from autopay_cli.recipes.signing import Request
 from mesh.errors import Fault
 from providers.contract import Refused, Unprocessable
@@ -101,7 +103,7 @@ def judged(file: Vectors, request: Request) -> str:
     for event in events:
         assert event.tx_id or event.aliases, "an event of no payment"
         try:
-            fact_of(event if event.tx_id else replace(event, tx_id="resolved"))
+            fact_of(event if event.tx_id else replace_struct(event, tx_id="resolved"))
         except Fault as fault:
             raise AssertionError(f"the ledger refuses an event: {fault.message}") from fault
     return "mapped" if events else "ignored"
