@@ -155,6 +155,8 @@ def _url(name: str, public_url: str) -> str:
 def _check_variables(sources: Mapping[str, Configured]) -> None:
     owners: dict[str, str] = {}
     for name in sources:
+        if variable_of(name).endswith("_FILE"):
+            raise ValueError(f"sources.{name}: WEBHOOK_SECRET_{variable_of(name)} reads as a file of secrets")
         other = owners.setdefault(variable_of(name), name)
         if other != name:
             raise ValueError(

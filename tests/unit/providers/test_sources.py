@@ -76,6 +76,7 @@ WRONG = {
     "[sources.-a]\nprovider = 'acme'": r"^sources\.-a: a name is",
     f"[sources.{'a' * 41}]\nprovider = 'acme'": "a name is",
     "[sources.payments]\nprovider = 'acme'": "the name is taken",
+    "[sources.a-file]\nprovider = 'acme'": "WEBHOOK_SECRET_A_FILE reads as a file",
     "[sources.a]": r"^sources\.a\.provider: is required",
     "[sources.a]\nprovider = 'nobody'": r"^sources\.a\.provider: must be one of acme, .*autopay",
     "[sources.a]\nprovider = ['acme']": r"^sources\.a\.provider: must be one of",
