@@ -55,7 +55,7 @@ async def test_an_error_says_what_the_ledger_said(mongo_url: str, kind: str) -> 
     assert absent.value.metadata == {"source": "orders", "tx_id": "T-1"}
     assert [each.field for each in wrong.value.fields] == ["source"]
     assert refused.value.reason == "INVALID_FIELD"
-    assert [each.field for each in refused.value.fields] == ["items[0].events[0].amount"]
+    assert [each.field for each in refused.value.fields] == ["items[0].events[0].event.amount"]
 
 
 async def test_many_items_are_recorded_in_batches_and_answered_in_order(mongo_url: str, kind: str) -> None:

@@ -147,7 +147,7 @@ async def test_each_failed_row_is_named_and_the_exit_code_says_so(mongo_url: str
     assert answer.stderr.splitlines() == [
         "line 3: contradicts what is recorded of T-1: sender_account differs",
         "line 4: amount: 10.005 has more than the 2 decimals of EUR",
-        "line 5: events[0].receiver_account: must differ from sender_account",
+        "line 5: events[0].event.receiver_account: must differ from sender_account",
     ]
     assert sorted(state) == ["T-1", "T-4"]
 

@@ -55,7 +55,7 @@ async def test_a_wrong_item_fails_alone_and_by_name(ledger: Ledger) -> None:
     answers = [await stream.read() for _ in range(3)]
     assert await stream.read() is grpc.aio.EOF
     error = answers[1].results[3].error
-    assert (error.reason, error.field) == (error_pb2.ERROR_REASON_INVALID_FIELD, "items[3].events[0].tx_id")
+    assert (error.reason, error.field) == (error_pb2.ERROR_REASON_INVALID_FIELD, "items[3].events[0].event.tx_id")
     recorded = [result for answer in answers for result in answer.results if not result.HasField("error")]
     assert len(recorded) == 14
     assert all(result.events[0].outcome == ledger_pb2.OUTCOME_CREATED for result in recorded)
