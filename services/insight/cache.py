@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mesh.logs import error_fields
 from services.insight.ports import Clock, ProfileStore, StoreDown
-from services.insight.profile import Profile
+from services.insight.profile import UNKNOWN, Profile
 
 # After a failed load, scoring goes by what is in memory for so long before it asks again.
 _PAUSE_S: Final = 1.0
@@ -140,7 +140,7 @@ class ProfileCache:
         if era == self._era:
             now = self._clock()
             for key in keys:
-                self._profiles[key] = Profile(states.get(key), fetched_s=now)
+                self._profiles[key] = Profile(key, states.get(key, UNKNOWN), fetched_s=now)
                 self._profiles.move_to_end(key)
             self._evict(spare=len(keys))
         return None

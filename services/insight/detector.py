@@ -1,101 +1,80 @@
-"""The detector: a pure function from what is remembered and one payment to a risk with its reasons."""
+"""The detector: a pure function from a payment's features and the scorecard to a risk with its reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import exp, sqrt
+from dataclasses import dataclass
 from typing import Final
 
-from services.insight.magnitude import log_amount
-from services.insight.model import Level, Payment, Reason, Risk
-from services.insight.profile import BURST_S, Prior, Profile
+from services.insight.features import FEATURES, NAMES, PLACE
+from services.insight.model import Level, Reason, Risk
+from services.insight.reasons import sentence_of
+from services.insight.scorecard import BASE, PRIOR_WEIGHTS, logistic, points_of
 
-MODEL_VERSION: Final = "1"
+# The features, their meaning and their order; a stored vector of another version is not comparable.
+FEATURES_VERSION: Final = "2"
 REASONS_MAX: Final = 8
 
-# Log-odds of a payment about which nothing is remarkable: a score of 0.018.
-_ORDINARY_POINTS: Final = -4.0
-# Fewer remembered payments than this are no history.
-_HISTORY_MIN: Final = 0.5
-_NO_HISTORY_POINTS: Final = 0.7
-
-_Z_MIN: Final = 3.0
-_POINTS_PER_Z: Final = 1.2
-_AMOUNT_POINTS_MIN: Final = 0.8
-_AMOUNT_POINTS_MAX: Final = 6.5
-# Without history an amount is only unusual for the source, which many honest payments are.
-_STRANGER_POINTS_MAX: Final = 2.5
-
-# A handful of payments in ten minutes is a person shopping, whatever the rate before.
-_BURST_MIN: Final = 8.0
-_EXCESS_MIN: Final = 4.0
-_POINTS_PER_EXCESS: Final = 0.5
-_VELOCITY_POINTS_MAX: Final = 5.0
+# Below this score nothing is remarkable enough to be worth a sentence.
+_TOLD_FROM: Final = 0.03
+# Log-odds that a reason adds at least to be told.
+_TOLD_POINTS_MIN: Final = 0.3
+_REASON_OF: Final = tuple(feature.reason for feature in FEATURES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one rule found: points are log-odds added to the score."""
+class Scorecard:
+    """What each feature is worth.
 
-    code: str
-    points: float
-    sentence: str
-    evidence: Mapping[str, str] = field(default_factory=dict)
-
-
-def assess(payment: Payment, sender: Profile | None, prior: Prior) -> Risk:
-    """Rate one payment; the same arguments always give the same risk.
-
-    Args:
-        payment: the payment, learnt from or not.
-        sender: what is remembered of the paying account (an empty profile where there is nothing), None where
-            the account or its history isn't known now.
-        prior: what the payment's source usually sees.
+    Attributes:
+        weights: log-odds per unit of each feature, in order, then the base.
+        verdicts: how many verdicts it was learnt from; 0 is the rules alone.
     """
-    if payment.minor_units <= 0:
-        return ORDINARY
-    at_s = payment.at_ms / 1000.0
-    size = log_amount(payment.minor_units, payment.currency)
-    findings: list[Finding] = []
-    if sender is None:
-        z = (size - prior.mean) / sqrt(prior.variance)
-        if z >= _Z_MIN:
-            findings.append(_amount(z, size - prior.mean, 0.0))
-        return combine(findings) if findings else ORDINARY
-    known, mean, deviation = sender.expected(at_s, prior)
-    z = (size - mean) / deviation
-    if z >= _Z_MIN:
-        findings.append(_amount(z, size - mean, known))
-    recent = sender.burst_count(at_s) + 1.0
-    if recent >= _BURST_MIN:
-        velocity = _velocity(recent, max(sender.rate(at_s) * BURST_S, prior.usual_burst))
-        if velocity is not None:
-            findings.append(velocity)
-    if known < _HISTORY_MIN:
-        if not findings:
-            return STRANGER
-        findings.append(_NO_HISTORY)
-    return combine(findings) if findings else ORDINARY
+
+    weights: tuple[float, ...] = PRIOR_WEIGHTS
+    verdicts: int = 0
+
+    @property
+    def version(self) -> str:
+        """The version to tell with a score."""
+        return f"{FEATURES_VERSION}.{self.verdicts}"
 
 
-def combine(findings: Sequence[Finding]) -> Risk:
-    """Add the findings' points up to one score, and share the score among them by their points."""
-    points = sum(finding.points for finding in findings)
-    score = _logistic(_ORDINARY_POINTS + points)
-    share = (score - _logistic(_ORDINARY_POINTS)) / points if points else 0.0
-    ranked = sorted(findings, key=lambda finding: (-abs(finding.points), finding.code))
-    reasons = tuple(
-        Reason(
-            code=finding.code,
-            sentence=finding.sentence,
-            contribution=round(finding.points * share, 4),
-            evidence=finding.evidence,
-        )
-        for finding in ranked[:REASONS_MAX]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One line of a score's arithmetic: value times weight is points, in log-odds."""
+
+    feature: str
+    reason: str
+    value: float
+    weight: float
+
+    @property
+    def points(self) -> float:
+        """What it adds to the log-odds."""
+        return self.value * self.weight
+
+
+def rate(vector: Sequence[float], scorecard: Scorecard) -> Risk:
+    """Rate a payment by its features; the same arguments always give the same risk."""
+    weights = scorecard.weights
+    points = points_of(vector, weights)
+    score = logistic(points)
+    if score < _TOLD_FROM:
+        return Risk(score=round(score, 4), level=Level.LOW)
+    return Risk(
+        score=round(score, 4), level=level_of(round(score, 4)), reasons=_reasons(vector, weights, points, score)
     )
-    score = round(score, 4)
-    return Risk(score=score, level=level_of(score), reasons=reasons)
+
+
+def terms_of(vector: Sequence[float], weights: Sequence[float]) -> list[Term]:
+    """Return every feature that is not 0 with what it adds, the weightiest first; with the base they are the score."""
+    terms = [
+        Term(feature=name, reason=reason, value=value, weight=weight)
+        for name, reason, value, weight in zip(NAMES, _REASON_OF, vector, weights, strict=False)
+        if value
+    ]
+    return sorted(terms, key=lambda term: (-abs(term.points), term.feature))
 
 
 def level_of(score: float) -> Level:
@@ -107,44 +86,36 @@ def level_of(score: float) -> Level:
     return Level.HIGH if score < 0.85 else Level.CRITICAL  # noqa: PLR2004
 
 
-def _amount(z: float, log_ratio: float, known: float) -> Finding:
-    limit = _AMOUNT_POINTS_MAX if known >= _HISTORY_MIN else _STRANGER_POINTS_MAX
-    # The first few payments of a sender say little about the next one.
-    trust = 0.4 + 0.6 * known / (known + 4.0)
-    points = min(_AMOUNT_POINTS_MIN + (z - _Z_MIN) * _POINTS_PER_Z, limit) * trust
-    times = exp(min(log_ratio, 50.0))
-    whom = "this sender usually pays" if known >= _HISTORY_MIN else "is usual here, and the sender's history is unknown"
-    return Finding(
-        code="AMOUNT_ABOVE_HISTORY",
-        points=points,
-        sentence=f"The amount is about {times:,.0f} times what {whom}.",
-        evidence={"z": f"{z:.1f}", "times_usual": f"{times:.1f}", "payments_remembered": f"{known:.1f}"},
+def _reasons(vector: Sequence[float], weights: Sequence[float], points: float, score: float) -> tuple[Reason, ...]:
+    base = weights[-1]
+    added = points - base
+    # Each reason's part of what the score is above the base's, in proportion to its points.
+    share = (score - logistic(base)) / added if added else 0.0
+    grounds: dict[str, float] = {}
+    for reason, value, weight in zip(_REASON_OF, vector, weights, strict=False):
+        if value:
+            grounds[reason] = grounds.get(reason, 0.0) + value * weight
+    told = sorted((-value, reason) for reason, value in grounds.items() if value >= _TOLD_POINTS_MIN)
+    return tuple(
+        Reason(
+            code=reason,
+            sentence=sentence_of(reason, vector),
+            contribution=round(-negative * share, 4),
+            evidence=_evidence(reason, vector, -negative),
+        )
+        for negative, reason in told[:REASONS_MAX]
     )
 
 
-def _velocity(recent: float, usual: float) -> Finding | None:
-    # Small counts scatter by the square root of their mean, large ones by half of it, for people have busy hours; one
-    # more keeps a rate of nothing from dividing by zero.
-    excess = (recent - usual) / sqrt(1.0 + usual + usual * usual / 4.0)
-    if excess < _EXCESS_MIN:
-        return None
-    return Finding(
-        code="VELOCITY",
-        points=min((excess - _EXCESS_MIN) * _POINTS_PER_EXCESS, _VELOCITY_POINTS_MAX),
-        sentence=f"The sender made about {recent:.0f} payments in ten minutes, where {usual:.1f} are usual.",
-        evidence={"recent": f"{recent:.1f}", "usual": f"{usual:.2f}", "excess": f"{excess:.1f}"},
-    )
+def _evidence(reason: str, vector: Sequence[float], points: float) -> Mapping[str, str]:
+    figures = {name: f"{vector[place]:.3g}" for place, name in _PLACES_OF[reason] if vector[place]}
+    return {**figures, "points": f"{points:.2f}"}
 
 
-def _logistic(points: float) -> float:
-    return 1.0 / (1.0 + exp(-points))
-
-
-_NO_HISTORY: Final = Finding(
-    code="NO_HISTORY",
-    points=_NO_HISTORY_POINTS,
-    sentence="Nothing is known of this sender's earlier payments.",
-)
-# The two answers that most payments get, made once.
-ORDINARY: Final = combine(())
-STRANGER: Final = combine((_NO_HISTORY,))
+_PLACES_OF: Final[Mapping[str, Sequence[tuple[int, str]]]] = {
+    reason: tuple((PLACE[feature.name], feature.name) for feature in FEATURES if feature.reason == reason)
+    for reason in _REASON_OF
+}
+RULES: Final = Scorecard()
+# What a payment gets of which nothing can be said: no amount, or nothing remarkable.
+ORDINARY: Final = Risk(score=round(logistic(BASE), 4), level=Level.LOW)

@@ -20,12 +20,12 @@ from structlog.typing import FilteringBoundLogger
 from mesh.errors import Fault, Kind
 from mesh.logs import error_fields
 from services.insight.cache import ProfileCache
-from services.insight.magnitude import log_amount
+from services.insight.knowledge import teach
 from services.insight.model import Page, Payment, Position
 from services.insight.pause import pause
 from services.insight.ports import Feed, StoreDown
 from services.insight.saving import LeaseLost, Saver
-from services.insight.scoring import population_key, sender_key
+from services.insight.scoring import account_key, population_key
 
 # A stretch of the feed that begins without a token begins above every ordinal given before: what comes then
 # is new, even if the last process ended before it had stored a token.
@@ -160,7 +160,7 @@ class Learner:
         for start in range(0, len(page.payments), _SLICE):
             payments = page.payments[start : start + _SLICE]
             keys = [_keys_of(payment) for payment in payments]
-            await self._saver.patiently(partial(self._profiles.require, {*chain.from_iterable(keys)}))
+            await self._saver.patiently(partial(self._profiles.require, {*chain.from_iterable(keys)} - {""}))
             for payment, its_keys in zip(payments, keys, strict=True):
                 sequence += 1
                 self._teach(payment, its_keys, sequence)
@@ -171,17 +171,20 @@ class Learner:
         newest_at_ms = page.payments[-1].at_ms if page.payments else 0
         self._observer.learnt(changes=page.changes, newest_at_ms=newest_at_ms)
 
-    def _teach(self, payment: Payment, keys: tuple[str, ...], sequence: int) -> None:
-        at_s = payment.at_ms / 1000.0
-        size = log_amount(payment.minor_units, payment.currency)
-        for key in keys:
-            profile = self._profiles.get(key)
+    def _teach(self, payment: Payment, keys: tuple[str, str, str], sequence: int) -> None:
+        get = self._profiles.get
+        sender, receiver, population = (get(key) if key else None for key in keys)
+        # What contains the payment already was saved with it.
+        for key, profile in zip(keys, (sender, receiver, population), strict=True):
             if profile is not None and profile.sequence < sequence:
-                profile.learn(at_s, size)
-                profile.sequence = sequence
                 self._profiles.dirty[key] = profile
+        teach(payment, sender, receiver, population, sequence)
 
 
-def _keys_of(payment: Payment) -> tuple[str, ...]:
-    population = population_key(payment.source)
-    return (sender_key(payment), population) if payment.sender else (population,)
+def _keys_of(payment: Payment) -> tuple[str, str, str]:
+    source, sender, receiver = payment.source, payment.sender, payment.receiver
+    return (
+        account_key(source, sender) if sender else "",
+        account_key(source, receiver) if receiver else "",
+        population_key(source),
+    )

@@ -22,14 +22,18 @@ class Payment(NamedTuple):
 
     Attributes:
         source: the namespace of the accounts.
+        tx_id: the payment's id within its source.
         sender: the paying account, empty where unknown.
+        receiver: the paid account, empty where unknown.
         minor_units: the exact amount, 0 where the event carries none.
         currency: the ISO 4217 code, empty without an amount.
         at_ms: when it was received or recorded, by our clocks, milliseconds since the Unix epoch.
     """
 
     source: str
+    tx_id: str
     sender: str
+    receiver: str
     minor_units: int
     currency: str
     at_ms: int
@@ -67,8 +71,8 @@ class Page:
 
     Attributes:
         changes: how many there were.
-        payments: the payments that they opened, in order: what teaches. An update, a declined attempt, a refund or a
-            dispute states no new payment.
+        payments: the payments that they opened, in order: what teaches. An update, a refund or a dispute states no new
+            payment.
         token: resumes the feed after them.
     """
 

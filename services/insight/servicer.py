@@ -13,7 +13,6 @@ from opentelemetry.trace import Span
 
 from mesh.errors import Fault, Kind, invalid, not_implemented
 from mesh.tracing import Tracing
-from services.insight.detector import MODEL_VERSION, ORDINARY, STRANGER
 from services.insight.model import Level, Payment, Risk
 from services.insight.scoring import Scorer
 
@@ -45,8 +44,6 @@ class InsightServicer(insight_pb2_grpc.InsightServiceServicer):
         self._scorer = scorer
         self._tracing = tracing
         self._observer = observer
-        # Most payments get one of these: copying a message is cheaper than filling one.
-        self._usual = {id(risk): _message(risk) for risk in (ORDINARY, STRANGER)}
 
     async def Score(self, request: insight_pb2.ScoreRequest, context: Context) -> insight_pb2.ScoreResponse:
         """Rate every event of the batch."""
@@ -60,8 +57,8 @@ class InsightServicer(insight_pb2_grpc.InsightServiceServicer):
         for item, risk in zip(items, risks, strict=True):
             if item.traceparent:
                 self._trace(item.traceparent, risk, started_ns)
-        usual = self._usual
-        return insight_pb2.ScoreResponse(risks=[usual.get(id(risk)) or _message(risk) for risk in risks])
+        version = self._scorer.scorecard.version
+        return insight_pb2.ScoreResponse(risks=[_message(risk, version) for risk in risks])
 
     async def ExplainTransaction(
         self, request: insight_pb2.ExplainTransactionRequest, context: Context
@@ -105,30 +102,30 @@ def _payment(item: insight_pb2.ScoreItem, position: int) -> Payment:
     """
     event = item.event
     amount = event.amount
-    source, sender, currency, minor_units = (
-        item.source,
-        event.sender_account,
-        amount.currency,
-        amount.minor_units,
-    )
+    source, tx_id, currency, minor_units = item.source, event.tx_id, amount.currency, amount.minor_units
+    sender, receiver = event.sender_account, event.receiver_account
     at_ms = item.received_at_ms
     if not 0 < len(source) <= _SOURCE_LENGTH_MAX:
         raise invalid(f"items[{position}].source", f"must be 1 to {_SOURCE_LENGTH_MAX} characters.")
     # Only the ledger finds the payment of an event that comes with aliases alone; its risk does not depend on that.
-    if not (0 < len(event.tx_id) <= _TX_ID_LENGTH_MAX or (not event.tx_id and event.aliases)):
+    if not (0 < len(tx_id) <= _TX_ID_LENGTH_MAX or (not tx_id and event.aliases)):
         raise invalid(f"items[{position}].event.tx_id", f"must be 1 to {_TX_ID_LENGTH_MAX} characters.")
     if len(sender) > _ACCOUNT_LENGTH_MAX:
         raise invalid(f"items[{position}].event.sender_account", f"must be at most {_ACCOUNT_LENGTH_MAX} characters.")
+    if len(receiver) > _ACCOUNT_LENGTH_MAX:
+        raise invalid(f"items[{position}].event.receiver_account", f"must be at most {_ACCOUNT_LENGTH_MAX} characters.")
     if minor_units < 0:
         raise invalid(f"items[{position}].event.amount.minor_units", "must be > 0, or the amount absent.")
     if minor_units and len(currency) != _CURRENCY_LENGTH:
         raise invalid(f"items[{position}].event.amount.currency", "must be an ISO 4217 code.")
     if not 0 < at_ms <= _TIME_MS_MAX:
         raise invalid(f"items[{position}].received_at_ms", "must be milliseconds since the Unix epoch, > 0.")
-    return Payment(source, sender, minor_units, currency, at_ms)
+    return Payment(source, tx_id, sender, receiver, minor_units, currency, at_ms)
 
 
-def _message(risk: Risk) -> risk_pb2.Risk:
+def _message(risk: Risk, version: str) -> risk_pb2.Risk:
+    if not risk.reasons:
+        return risk_pb2.Risk(score=risk.score, level=_LEVELS[risk.level], model_version=version)
     return risk_pb2.Risk(
         score=risk.score,
         level=_LEVELS[risk.level],
@@ -141,7 +138,7 @@ def _message(risk: Risk) -> risk_pb2.Risk:
             )
             for reason in risk.reasons
         ],
-        model_version=MODEL_VERSION,
+        model_version=version,
     )
 
 

@@ -65,7 +65,7 @@ class MemoryProfiles:
                 raise StoreDown("the store is down")
             self._disk.step()
             known = self._disk.profiles.get(key)
-            if known is None or known.sequence < state.sequence:
+            if known is None or (known.sequence <= state.sequence and known.judged <= state.judged):
                 self._disk.profiles[key] = state
 
 

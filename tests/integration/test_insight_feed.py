@@ -51,22 +51,24 @@ async def test_a_change_is_read_as_a_payment(feed: LedgerFeed, peer: LedgerPeer)
     """What opened a payment comes with its amount, its sender and the ledger's time; streams have a deadline."""
     peer.changes = [created(3, sender="ACC-1", minor_units=1_999)]
     payments, token = await read(feed, "", 1)
-    assert payments == [
-        Payment(source="autopay", sender="ACC-1", minor_units=1_999, currency="USD", at_ms=START_MS + 3 * 60_000)
-    ]
+    assert payments == [Payment("autopay", "T-3", "ACC-1", "R", 1_999, "USD", START_MS + 3 * 60_000)]
     assert token == "1"
     assert 300 < peer.remaining_s[0] <= 600
 
 
 async def test_only_new_payments_are_told(feed: LedgerFeed, peer: LedgerPeer) -> None:
-    """An update, a declined attempt and an event without an amount open no payment to learn."""
+    """An update, a refund and an event without an amount open no payment to learn; a declined attempt does."""
     updated = created(1)
     updated.outcome = ledger_pb2.OUTCOME_UPDATED
-    failed = created(2, kind=payment_pb2.EVENT_KIND_FAILED)
+    refund = created(2, kind=payment_pb2.EVENT_KIND_REFUNDED)
     empty = created(3, minor_units=0)
-    peer.changes = [updated, failed, empty, created(4, kind=payment_pb2.EVENT_KIND_PENDING)]
-    payments, _ = await read(feed, "", 4)
-    assert [payment.at_ms for payment in payments] == [START_MS + 4 * 60_000]
+    declined = created(4, kind=payment_pb2.EVENT_KIND_FAILED)
+    captured = created(4)
+    captured.outcome = ledger_pb2.OUTCOME_UPDATED
+    pending = created(5, kind=payment_pb2.EVENT_KIND_PENDING)
+    peer.changes = [updated, refund, empty, declined, captured, pending]
+    payments, _ = await read(feed, "", 6)
+    assert [payment.tx_id for payment in payments] == ["T-4", "T-5"]
 
 
 async def test_the_feed_resumes_where_it_broke(feed: LedgerFeed, peer: LedgerPeer) -> None:

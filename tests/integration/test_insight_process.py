@@ -18,9 +18,9 @@ from motor.motor_asyncio import AsyncIOMotorClient
 
 from mesh.channel import call, open_channel
 from mesh.settings import environment_without
-from services.insight.magnitude import log_amount
-from services.insight.profile import Profile
+from services.insight.memory import EMPTY
 from tests.fakes.insight_ledger import START_MS, LedgerPeer, created, serve_ledger
+from tests.insight_teaching import a_payment, taught
 
 INSIGHT = insight_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
 NOWHERE = "127.0.0.1:1"
@@ -104,19 +104,19 @@ async def ledger(peer: LedgerPeer) -> AsyncIterator[str]:
     await server.raw.stop(0)
 
 
-def by_hand(minor_units: list[int]) -> tuple[float, ...]:
-    """The sums after each payment was learnt once."""
-    profile = Profile()
-    for number, amount in enumerate(minor_units):
-        profile.learn((START_MS + number * 60_000) / 1000, log_amount(amount, "USD"))
-    return tuple(profile.sums)
+def by_hand(minor_units: list[int]) -> dict[str, tuple[bytes, bytes]]:
+    """The memories after each payment was learnt once."""
+    return taught(a_payment(amount, at_ms=START_MS + number * 60_000) for number, amount in enumerate(minor_units))
 
 
-async def documents(url: str) -> tuple[dict[str, tuple[float, ...]], dict[str, Any]]:
-    """The stored sums by key, and the learner's document."""
+async def documents(url: str) -> tuple[dict[str, tuple[bytes, bytes]], dict[str, Any]]:
+    """The stored memories by key, and the learner's document."""
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url)
     database = client.get_default_database()
-    profiles = {found["_id"]: tuple(found["sums"]) async for found in database["profiles"].find()}
+    profiles = {
+        found["_id"]: (found.get("sends", EMPTY), found.get("receives", EMPTY))
+        async for found in database["profiles"].find()
+    }
     state = await database["insight_state"].find_one({"_id": "learner"})
     client.close()
     return profiles, state or {}
@@ -159,7 +159,7 @@ async def test_what_was_learnt_survives_every_end(start: Start, peer: LedgerPeer
     await _until_position(mongo_url, at_least=900)
     assert await process.end(signal.SIGTERM) == 0
     profiles, state = await documents(mongo_url)
-    assert profiles == {"s:autopay:A": by_hand(amounts), "p:autopay": by_hand(amounts)}
+    assert profiles == by_hand(amounts)
     assert state["owner"] == ""
 
 
@@ -174,7 +174,7 @@ async def test_stopping_saves_what_was_not_saved_yet(
     assert (await documents(mongo_url))[0] == {}
     assert await process.end(signal.SIGTERM) == 0
     profiles, state = await documents(mongo_url)
-    assert profiles["s:autopay:A"] == by_hand([500] * 40)
+    assert profiles == by_hand([500] * 40)
     assert (state["owner"], state["token"]) == ("", "40")
 
 

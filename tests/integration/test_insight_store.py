@@ -6,24 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import bson
 import pytest
 
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_profiles import MongoProfiles
+from services.insight.memory import EMPTY, learn, mark_of
 from services.insight.model import Position
 from services.insight.ports import Lease, ProfileStore, StoreDown
-from services.insight.profile import Profile, ProfileState
+from services.insight.profile import ProfileState
+from services.insight.scoring import account_key
 from tests.fakes.insight_memory import Disk, MemoryLease, MemoryProfiles
 
 
-def a_state(sequence: int, *, payments: int = 3) -> ProfileState:
+def a_state(sequence: int, *, payments: int = 3, judged: int = 0) -> ProfileState:
     """A profile after some payments."""
-    profile = Profile()
+    sends = EMPTY
     for number in range(payments):
-        profile.learn(1_700_000_000.0 + number * 1_000_000, 3.7 + number / 3)
-    profile.sequence = sequence
-    return profile.state()
+        sends = learn(sends, 1_700_000_000.0 + number * 1_000_000, 3.7 + number / 3)
+    return ProfileState(sequence=sequence, judged=judged, sends=sends)
 
 
 class Ports:
@@ -72,6 +74,35 @@ async def test_a_profile_only_goes_forwards(ports: Ports) -> None:
     found = await ports.store.load(["a", "b", "c"])
     assert {key: state.sequence for key, state in found.items()} == {"a": 10, "b": 11, "c": 1}
     assert found["a"] == a_state(10)
+
+
+async def test_a_verdict_alone_goes_forwards(ports: Ports) -> None:
+    """A profile whose payments are the same is saved with more verdicts, and neither ordinal ever goes back."""
+    await ports.store.save([("a", a_state(10)), ("b", a_state(10, judged=5))])
+    await ports.store.save([("a", a_state(10, judged=1)), ("b", a_state(11, judged=4))])
+    found = await ports.store.load(["a", "b"])
+    assert (found["a"].judged, found["b"].judged, found["b"].sequence) == (1, 5, 10)
+
+
+async def test_an_account_takes_less_than_a_kibibyte(mongo_database: Any) -> None:
+    """The longest account with both sides full is at most 1,024 bytes of BSON."""
+    full = EMPTY
+    for number in range(5_000):
+        full = learn(full, 1_700_000_000.0 + number, 3.0, mark_of(number * 2_654_435_761 % 2**32))
+    state = ProfileState(sequence=2**60, judged=2**60, sends=full, receives=full)
+    key = account_key("s" * 40, "a" * 50)
+    await MongoProfiles(mongo_database).save([(key, state)])
+    stored = await mongo_database["profiles"].find_one({"_id": key})
+    assert 600 < len(bson.encode(stored)) <= 1_024
+
+
+async def test_a_profile_of_an_earlier_layout_is_replaced(mongo_database: Any) -> None:
+    """What an earlier version stored isn't read, and gives way to what is learnt now."""
+    await mongo_database["profiles"].insert_one({"_id": "a", "sequence": 3, "sums": [0.0] * 15})
+    store = MongoProfiles(mongo_database)
+    assert await store.load(["a"]) == {}
+    await store.save([("a", a_state(4))])
+    assert await store.load(["a"]) == {"a": a_state(4)}
 
 
 async def test_saving_again_changes_nothing(ports: Ports) -> None:

@@ -18,7 +18,8 @@ from mesh.errors import Fault, Kind
 from mesh.server import Server
 from services.insight.cache import CacheLimits, ProfileCache
 from services.insight.magnitude import log_amount
-from services.insight.profile import DAY_S, Profile
+from services.insight.memory import DAY_S, learn
+from services.insight.profile import Profile
 from services.insight.scoring import Scorer
 from services.insight.servicer import InsightServicer
 from tests.fakes.insight_memory import Disk, MemoryProfiles, Watcher
@@ -45,10 +46,12 @@ def item(number: int = 1, *, sender: str = "REGULAR", minor_units: int = 2_600) 
 @pytest.fixture
 def disk() -> Disk:
     """A store that knows one regular sender."""
-    disk, regular = Disk(), Profile()
+    disk, regular = Disk(), Profile("a:autopay:REGULAR")
+    receiver = Profile("a:autopay:R")
     for day in range(30):
-        regular.learn(NOW_MS / 1000 - (30 - day) * DAY_S, log_amount(2_500 + day, "USD"))
-    disk.profiles["s:autopay:REGULAR"] = regular.state()
+        at_s = NOW_MS / 1000 - (30 - day) * DAY_S
+        regular.sends = learn(regular.sends, at_s, log_amount(2_500 + day, "USD"), receiver.mark)
+    disk.profiles["a:autopay:REGULAR"] = regular.state()
     return disk
 
 
@@ -107,11 +110,11 @@ async def test_a_full_batch_is_answered_in_order(
     odd = response.risks[101]
     assert odd.level >= risk_pb2.RISK_LEVEL_HIGH
     assert odd.reasons[0].code == "AMOUNT_ABOVE_HISTORY"
-    assert odd.reasons[0].evidence["z"]
+    assert odd.reasons[0].evidence["amount_z"]
     assert {risk.level for place, risk in enumerate(response.risks) if place != 101} == {risk_pb2.RISK_LEVEL_LOW}
-    assert [reason.code for reason in response.risks[100].reasons] == ["NO_HISTORY"]
+    assert response.risks[100].score > response.risks[99].score
     assert not response.risks[99].reasons
-    assert {risk.model_version for risk in response.risks} == {"1"}
+    assert {risk.model_version for risk in response.risks} == {"2.0"}
     assert len(watcher.risks) == 256
 
 
@@ -128,7 +131,7 @@ async def test_without_a_store_it_still_answers(insight: insight_pb2_grpc.Insigh
     disk.down = True
     response = await score(insight, item(1), item(2, minor_units=10**15))
     assert response.risks[0].level == risk_pb2.RISK_LEVEL_LOW
-    assert [reason.code for reason in response.risks[1].reasons] == ["AMOUNT_ABOVE_HISTORY"]
+    assert [reason.code for reason in response.risks[1].reasons] == ["AMOUNT_ABOVE_SOURCE"]
     disk.down, disk.delay_s = False, 5.0
     started = time.monotonic()
     await score(insight, item(1))
@@ -153,6 +156,7 @@ async def test_an_event_known_by_its_aliases_alone_is_scored(insight: insight_pb
         ("event.tx_id", {"event": {"tx_id": ""}}),
         ("event.tx_id", {"event": {"tx_id": "x" * 101}}),
         ("event.sender_account", {"event": {"sender_account": "x" * 51}}),
+        ("event.receiver_account", {"event": {"receiver_account": "x" * 51}}),
         ("event.amount.minor_units", {"event": {"amount": {"minor_units": -1, "currency": "USD"}}}),
         ("event.amount.currency", {"event": {"amount": {"minor_units": 5, "currency": "DOLLAR"}}}),
         ("received_at_ms", {"received_at_ms": 0}),

@@ -21,9 +21,11 @@ _HEARTBEAT_MS: Final = 5_000
 _PAUSE_S_MIN: Final = 0.1
 _PAUSE_S_MAX: Final = 5.0
 
-# Events that state what a sender pays. A declined attempt, a refund or a dispute is no payment.
+# Events that state what a sender pays or tries to: a declined attempt is the sender's act as much, and where it opened
+# the payment, the capture that follows is no new one. A refund or a dispute states nothing of it.
 _PAYMENT_KINDS: Final = frozenset(
     {
+        payment_pb2.EVENT_KIND_FAILED,
         payment_pb2.EVENT_KIND_PENDING,
         payment_pb2.EVENT_KIND_AUTHORIZED,
         payment_pb2.EVENT_KIND_CAPTURED,
@@ -83,4 +85,5 @@ def _payment(change: ledger_pb2.TransactionChange) -> Payment | None:
     if minor_units <= 0 or event.kind not in _PAYMENT_KINDS:
         return None
     sender = change.sender_account or event.sender_account
-    return Payment(change.source, sender, minor_units, amount.currency, change.recorded_at_ms)
+    receiver = change.receiver_account or event.receiver_account
+    return Payment(change.source, change.tx_id, sender, receiver, minor_units, amount.currency, change.recorded_at_ms)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from services.insight.adapters.mongo import DURABLE, store_down
+from services.insight.memory import EMPTY
 from services.insight.ports import StoreDown
 from services.insight.profile import ProfileState
 
@@ -43,7 +44,9 @@ class MongoProfiles:
                     "readConcern": {"level": "majority"},
                 }
             )
-        return {document["_id"]: _state(document) for document in answer["cursor"]["firstBatch"]}
+        found = answer["cursor"]["firstBatch"]
+        # One without `judged` is of an earlier layout: not read, and replaced by what is learnt now.
+        return {document["_id"]: _state(document) for document in found if "judged" in document}
 
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
@@ -53,7 +56,7 @@ class MongoProfiles:
         """
         updates = [
             {
-                "q": {"_id": key, "sequence": {"$lt": state.sequence}},
+                "q": {"_id": key, **_not_after("sequence", state.sequence), **_not_after("judged", state.judged)},
                 "u": _document(key, state),
                 "upsert": True,
             }
@@ -77,24 +80,24 @@ class MongoProfiles:
             raise StoreDown(f"{len(failed)} profiles were refused with code {failed[0]['code']}")
 
 
+def _not_after(field: str, ordinal: int) -> dict[str, Any]:
+    return {field: {"$not": {"$gt": ordinal}}}
+
+
 def _document(key: str, state: ProfileState) -> dict[str, Any]:
-    return {
-        "_id": key,
-        "sequence": state.sequence,
-        "landmark_s": state.landmark_s,
-        "burst": state.burst,
-        "burst_at_s": state.burst_at_s,
-        "since_s": state.since_s,
-        "sums": state.sums,
-    }
+    document: dict[str, Any] = {"_id": key, "sequence": state.sequence, "judged": state.judged}
+    # Most accounts only ever send or only ever receive: an empty memory isn't stored.
+    if state.sends != EMPTY:
+        document["sends"] = state.sends
+    if state.receives != EMPTY:
+        document["receives"] = state.receives
+    return document
 
 
 def _state(document: Mapping[str, Any]) -> ProfileState:
     return ProfileState(
         sequence=document["sequence"],
-        landmark_s=document["landmark_s"],
-        burst=document["burst"],
-        burst_at_s=document["burst_at_s"],
-        since_s=document["since_s"],
-        sums=tuple(document["sums"]),
+        judged=document["judged"],
+        sends=document.get("sends", EMPTY),
+        receives=document.get("receives", EMPTY),
     )

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from services.insight.cache import CacheLimits, ProfileCache
+from services.insight.memory import EMPTY, learn
 from services.insight.ports import StoreDown
 from services.insight.profile import Profile, ProfileState
 from tests.fakes.insight_memory import Disk, MemoryProfiles
@@ -29,10 +30,7 @@ class HandClock:
 
 def a_state(sequence: int) -> ProfileState:
     """A stored profile of one payment."""
-    profile = Profile()
-    profile.add(1_700_000_000.0, 3.0)
-    profile.sequence = sequence
-    return profile.state()
+    return ProfileState(sequence=sequence, sends=learn(EMPTY, 1_700_000_000.0, 3.0))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -13,12 +13,10 @@ import structlog
 
 from services.insight.cache import CacheLimits, ProfileCache
 from services.insight.learning import Learner, LearningLimits
-from services.insight.magnitude import log_amount
 from services.insight.model import Payment
-from services.insight.profile import Profile, ProfileState
 from services.insight.saving import Saver
-from services.insight.scoring import population_key, sender_key
 from tests.fakes.insight_memory import Disk, Killed, MemoryLease, MemoryProfiles, ScriptedFeed, Watcher
+from tests.insight_teaching import memories_of, taught
 
 START_MS = 1_700_000_000_000
 
@@ -29,6 +27,8 @@ def traffic(count: int, *, seed: int = 7) -> list[Payment | None]:
     return [
         Payment(
             source=rng.choice(["autopay", "partner"]),
+            tx_id=f"T-{number}",
+            receiver=rng.choice(["", "A", "R", "S"]),
             sender=rng.choice(["", "A", "B", "C", "D", "E"]),
             minor_units=rng.randint(1, 10**7),
             currency=rng.choice(["USD", "JPY"]),
@@ -38,24 +38,6 @@ def traffic(count: int, *, seed: int = 7) -> list[Payment | None]:
         else None
         for number in range(count)
     ]
-
-
-def by_hand(
-    changes: Sequence[Payment | None], known: Mapping[str, ProfileState] | None = None
-) -> dict[str, tuple[float, ...]]:
-    """The sums after each new payment was learnt once on top of what was known, without any of the machinery."""
-    profiles = {key: Profile(state) for key, state in (known or {}).items()}
-    for payment in filter(None, changes):
-        keys = [population_key(payment.source)] + [sender_key(payment)] * bool(payment.sender)
-        for key in keys:
-            profile = profiles.setdefault(key, Profile())
-            profile.learn(payment.at_ms / 1000, log_amount(payment.minor_units, payment.currency))
-    return {key: tuple(profile.sums) for key, profile in profiles.items()}
-
-
-def sums_of(profiles: dict[str, ProfileState]) -> dict[str, tuple[float, ...]]:
-    """What is compared: the sums, without the ordinals."""
-    return {key: state.sums for key, state in profiles.items()}
 
 
 class Replica:
@@ -104,9 +86,10 @@ class Replica:
     async def kill(self) -> None:
         """End as on SIGKILL: memory is lost, nothing is saved."""
         assert self.task is not None
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
+        # A task group that fails in the moment it is cancelled tells of the failure only.
+        while not self.task.done():
+            self.task.cancel()
+            await asyncio.wait({self.task}, timeout=0.05)
         await self.profiles.close()
 
 
@@ -130,7 +113,7 @@ async def test_each_new_payment_is_learnt_once() -> None:
     """After the feed the stored sums are those of each new payment learnt once; other changes teach nothing."""
     disk, changes = Disk(), traffic(120)
     await learn_all(disk, changes)
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
     assert disk.position.token == "120"
     assert disk.owner == ""
 
@@ -140,7 +123,7 @@ async def test_going_on_where_the_last_one_stopped() -> None:
     disk, changes = Disk(), traffic(100)
     await learn_all(disk, changes[:60])
     await learn_all(disk, changes, page_changes=7)
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
 
 
 @pytest.mark.parametrize("offset", range(10))
@@ -165,7 +148,7 @@ async def test_killed_at_any_write_nothing_is_learnt_twice(offset: int, monkeypa
     disk.killed_at, disk.owner = None, ""
     await learn_all(disk, changes)
     assert disk.position.token == "60"
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
 
 
 async def test_killed_before_the_first_token_nothing_new_is_skipped() -> None:
@@ -179,10 +162,10 @@ async def test_killed_before_the_first_token_nothing_new_is_skipped() -> None:
     assert disk.profiles
     assert disk.position.token == ""
     disk.killed_at, disk.owner = None, ""
-    expected = by_hand(changes[20:], known=disk.profiles)
+    expected = taught(changes[20:], known=disk.profiles)
     # The feed that begins now tells only what comes now.
     await learn_all(disk, changes[20:])
-    assert sums_of(disk.profiles) == expected
+    assert memories_of(disk.profiles) == expected
 
 
 async def test_a_token_too_old_starts_from_now() -> None:
@@ -195,7 +178,7 @@ async def test_a_token_too_old_starts_from_now() -> None:
     await feed.told_all.wait()
     await replica.drain()
     assert feed.begun == ["20", ""]
-    assert sums_of(disk.profiles) == by_hand([*changes[:20], *changes[40:]])
+    assert memories_of(disk.profiles) == taught([*changes[:20], *changes[40:]])
 
 
 async def test_a_store_that_is_down_for_a_while_loses_nothing() -> None:
@@ -211,7 +194,7 @@ async def test_a_store_that_is_down_for_a_while_loses_nothing() -> None:
     disk.down = False
     await replica.feed.told_all.wait()
     await replica.drain()
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
 
 
 async def test_only_the_holder_of_the_lease_learns() -> None:
@@ -229,7 +212,7 @@ async def test_only_the_holder_of_the_lease_learns() -> None:
     await second.feed.told_all.wait()
     assert second.watcher.holds
     await second.drain()
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
 
 
 async def test_a_replica_that_lost_the_lease_saves_nothing() -> None:
@@ -245,7 +228,7 @@ async def test_a_replica_that_lost_the_lease_saves_nothing() -> None:
     await first.drain()
     disk.owner = ""
     await learn_all(disk, changes)
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
 
 
 async def test_an_idle_feed_still_moves_the_position() -> None:
@@ -275,4 +258,4 @@ async def test_a_bug_in_a_change_does_not_end_learning(monkeypatch: pytest.Monke
     async with asyncio.timeout(5):
         await feed.told_all.wait()
     await replica.drain()
-    assert sums_of(disk.profiles) == by_hand(changes)
+    assert memories_of(disk.profiles) == taught(changes)
