@@ -14,9 +14,10 @@ from providers.strict_json import MalformedError, NumberToken, parse_exact
 
 Path = tuple[str | int, ...]
 
-# What the ledger takes as a payment's id; ids of events and objects may be any printable text without spaces.
+# What the ledger takes as a payment's id; ids of events and objects may be any printable text without spaces. It takes
+# 200 characters of those: what a mapping continues an id with (":refunded") needs room.
 _TX_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}").fullmatch
-_ID: Final = re.compile(r"[!-~]{1,200}").fullmatch
+_ID: Final = re.compile(r"[!-~]{1,150}").fullmatch
 _NUMBER_ID: Final = re.compile(r"[1-9][0-9]{0,29}").fullmatch
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_-]{1,50}").fullmatch
 _ZERO: Final = re.compile(r"0(?:\.0{1,9})?").fullmatch
@@ -81,7 +82,7 @@ class Reading:
 
     def identifier(self, *path: str | int) -> str:
         """Return an id that must be there, empty where it is wrong."""
-        return self._required(path, _ID, "must be 1 to 200 printable ASCII characters without spaces")
+        return self._required(path, _ID, "must be 1 to 150 printable ASCII characters without spaces")
 
     def number_id(self, *path: str | int) -> str:
         """Return an id that is a whole number, written as such or as text, that must be there; empty where wrong."""

@@ -83,5 +83,6 @@ def search(runs: int, directory: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz_providers", f"-runs={runs}", "-len_control=0"]
     command += [f"-seed={SEED}", "-timeout=10", "-rss_limit_mb=2048", f"-artifact_prefix={directory}/", str(corpus)]
     found = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=1_700, check=False)
-    assert found.returncode == 0, found.stderr[-4_000:]
+    # The exception is told on one, how far the search came on the other.
+    assert found.returncode == 0, found.stdout[-4_000:] + found.stderr[-1_000:]
     assert f"Done {runs}" in found.stderr, found.stderr[-1_000:]
