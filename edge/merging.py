@@ -59,6 +59,9 @@ class _Family:
                 self.samples[key] = value
             elif self.kind in _ADDED and not name.endswith("_created"):
                 self.samples[key] = before + value
+            elif name.startswith("batch_queue_"):
+                # The worst of a queue is the longest.
+                self.samples[key] = max(before, value)
             else:
                 # The worst: the certificate that ends first, the storage that one of them can't ask.
                 self.samples[key] = min(before, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
 from mesh.metrics import Counts, Durations
 
@@ -34,3 +34,21 @@ class WebhookMetrics:
     def quarantined(self, source: str, outcome: str) -> None:
         """Count one delivery that contradicts what is recorded, or that can't be processed."""
         self._quarantined.add(source, outcome)
+
+
+class ReadMetrics:
+    """Rate, errors and duration of reads, by route; named as OpenTelemetry's conventions name them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register with `registry`."""
+        self._seconds = Histogram(
+            "http_server_request_duration_seconds",
+            "Time to answer a read.",
+            ("http_route", "http_response_status_code"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def answered(self, route: str, status: int, duration_s: float) -> None:
+        """Count one answer; the route is a pattern of ours, never a path."""
+        self._seconds.labels(route, str(status)).observe(duration_s)

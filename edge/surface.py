@@ -16,6 +16,7 @@ from edge.api_keys import ApiKeys, Reader
 from edge.incidents import Incidents
 from edge.key_entries import Scope
 from edge.limits import Limits
+from edge.metrics import ReadMetrics
 from edge.problems import bug, of_fault
 from edge.readiness import Readiness
 from edge.webhooks import RequestIds
@@ -55,6 +56,7 @@ class Surface:
     log: structlog.typing.FilteringBoundLogger
     limits: Limits
     incidents: Incidents
+    metrics: ReadMetrics | None = None
 
     def open(self, path: str, page: Page) -> web.RouteDef:
         """Return the route of a page for everybody."""
@@ -96,6 +98,9 @@ class Surface:
             response.headers["X-Request-Id"] = request_id
             if not self.readiness.ready:
                 response.force_close()
+            duration_s = time.perf_counter() - started
+            if self.metrics is not None:
+                self.metrics.answered(path, response.status, duration_s)
             self.log.info(
                 "read",
                 request_id=request_id,
@@ -104,7 +109,7 @@ class Surface:
                 key_id=key_id,
                 outcome=outcome,
                 status=response.status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                duration_ms=round(duration_s * 1000, 3),
             )
             if response.status >= _ERROR:
                 self.incidents.note(

@@ -26,7 +26,7 @@ from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.certificates import Certificates
 from edge.dependencies import Dependencies
 from edge.incidents import Incidents
-from edge.metrics import WebhookMetrics
+from edge.metrics import ReadMetrics, WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.monitoring import Monitoring, NotShared
 from edge.payments import Payments
@@ -44,6 +44,7 @@ from mesh.batching import Batcher, BatchLimits
 from mesh.channel import open_channel
 from mesh.lifecycle import stop_on_signal
 from mesh.metrics import BatchMetrics, measure_certificate
+from mesh.telemetry import Telemetry
 
 _BACKLOG: Final = 4_096
 _KEEPALIVE_S: Final = 75
@@ -80,9 +81,10 @@ def build(
 
 async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: socket.socket) -> None:
     """Serve on two listening sockets until told to stop."""
-    log = logs.configure("edge", settings.log_level)
-    traces = tracing.configure("edge")
     registry = CollectorRegistry()
+    told = Telemetry("edge", registry)
+    log = logs.configure("edge", settings.log_level, also=told.lines)
+    traces = tracing.configure("edge")
     configured, keyring = sources.load(settings)
     own = identity.of(settings)
     measure_certificate(own, registry)
@@ -98,6 +100,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         stack.push_async_callback(insight.close)
         stack.push_async_callback(ingest.close)
         stack.push_async_callback(ledger.close)
+        batches = BatchMetrics(registry)
         batcher: Batcher[Delivery, Answer] = Batcher(
             ingest_client.GrpcIngest(ingest).ingest,
             BatchLimits(
@@ -108,8 +111,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
                 retry=True,
             ),
             name="the mesh",
-            observer=BatchMetrics(registry),
+            observer=batches,
         )
+        batches.watch(batcher)
         incidents = Incidents()
         group = WorkerGroup(Board.inherited(), registry=registry, incidents=incidents, log=log)
         budgets = limits.build(settings, registry, log)
@@ -136,6 +140,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             limits=budgets,
             incidents=incidents,
             log=log,
+            metrics=ReadMetrics(registry),
         )
         payments = Payments(ledger_client.GrpcLedger(ledger), sources=list(configured))
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
@@ -164,6 +169,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         group.publish()
     traces.shutdown()
     log.info("stopped")
+    told.shutdown()
 
 
 def _shared(

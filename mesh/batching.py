@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,14 @@ class Batcher(Generic[ItemT, ResultT]):
     def waiting(self) -> tuple[int, int]:
         """Entries and bytes waiting or out."""
         return self._items, self._bytes
+
+    @property
+    def oldest_s(self) -> float:
+        """Seconds that the oldest entry has waited to be sent, 0 where none waits; may be asked from any thread."""
+        try:
+            return max(time.monotonic() - self._queue[0].queued_at, 0.0)
+        except IndexError:
+            return 0.0
 
     def submit(self, item: ItemT, *, size: int, weight: int = 1) -> asyncio.Future[ResultT]:
         """Queue one entry of `size` bytes and return the future of its answer.

@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # A hundred thousand buffered bytes are written at once even if the loop has not turned.
@@ -25,8 +25,9 @@ _BUFFERED_BYTES_MAX: Final = 100_000
 class LineSink:
     """Collects lines and writes them together: a system call per turn of the loop instead of one per line."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Write to the stream's binary buffer."""
+    def __init__(self, stream: TextIO, also: Callable[[Sequence[bytes]], None] | None = None) -> None:
+        """Write to the stream's binary buffer, and hand the lines of each write to `also`."""
+        self._also = also
         self._write = stream.buffer.write
         self._flush = stream.buffer.flush
         self._lines: list[bytes] = []
@@ -54,6 +55,8 @@ class LineSink:
         if not self._lines:
             return
         lines, self._lines, self._bytes = self._lines, [], 0
+        if self._also is not None:
+            self._also(lines)
         lines.append(b"")
         try:
             self._write(b"\n".join(lines))
@@ -99,15 +102,22 @@ class _StandardHandler(logging.Handler):
         self._sink.msg(self._renderer(None, record.levelname.lower(), event))
 
 
-def configure(process: str, level: str, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+def configure(
+    process: str,
+    level: str,
+    stream: TextIO | None = None,
+    *,
+    also: Callable[[Sequence[bytes]], None] | None = None,
+) -> structlog.typing.FilteringBoundLogger:
     """Configure logging of the whole process and return its logger.
 
     Args:
         process: the name in every line, for example "edge".
         level: the least severe level written: debug, info, warning or error.
         stream: where lines go; standard output when None.
+        also: takes the lines of each write, for whoever else reads them.
     """
-    sink = LineSink(stream if stream is not None else sys.stdout)
+    sink = LineSink(stream if stream is not None else sys.stdout, also)
     renderer = _Renderer(process)
     bound = structlog.make_filtering_bound_logger(_LEVELS[level])
     root = logging.getLogger()

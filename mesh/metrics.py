@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
@@ -76,12 +76,36 @@ class BatchMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._items = Gauge("batch_queue_items", "Entries that wait or are out.", registry=registry)
+        self._bytes = Gauge("batch_queue_bytes", "Bytes of the entries that wait or are out.", registry=registry)
+        self._age = Gauge("batch_queue_age_seconds", "Wait of the oldest entry not yet sent.", registry=registry)
+
+    def watch(self, queue: Queue) -> None:
+        """Show what waits in a queue, looked at when somebody scrapes."""
+        for gauge, look in (
+            (self._items, lambda: float(queue.waiting[0])),
+            (self._bytes, lambda: float(queue.waiting[1])),
+            (self._age, lambda: queue.oldest_s),
+        ):
+            gauge.set_function(look)
 
     def sent(self, *, entries: int, weight: int, waited_s: float) -> None:
         """Count one batch."""
         del entries
         self._sizes.observe(weight)
         self._waits.observe(waited_s)
+
+
+class Queue(Protocol):
+    """What `BatchMetrics` looks at; fits `mesh.batching.Batcher`."""
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Entries and bytes waiting or out."""
+
+    @property
+    def oldest_s(self) -> float:
+        """Seconds that the oldest entry has waited to be sent."""
 
 
 class Counts:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+
+from mesh import otlp, resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,18 +122,14 @@ def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
     """Return the tracing of a process as the standard OTEL_* variables say; without an endpoint nothing is exported."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Tracing(None, ratio=0)
-    chosen = exporter or _exporter_from_environment()
+    chosen = exporter or otlp.span_exporter()
     if chosen is None:
         return Tracing(None, ratio=0)
     ids = _PresetIds()
-    resource = Resource.create(
-        {
-            "service.name": os.environ.get("OTEL_SERVICE_NAME") or f"autopay-{process}",
-            "service.namespace": "autopay",
-        }
-    )
     # The root decides by ratio in `Tracing.root`; everything that reaches the provider has been decided already.
-    provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=ids, shutdown_on_exit=False)
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, resource=resource.describe(process), id_generator=ids, shutdown_on_exit=False
+    )
     provider.add_span_processor(BatchSpanProcessor(chosen))
     return Tracing(provider, ratio=_ratio_from_environment(), ids=ids)
 
@@ -165,29 +162,3 @@ def _ratio_from_environment() -> float:
     except ValueError:
         ratio = DEFAULT_RATIO
     return DEFAULT_RATIO if math.isnan(ratio) else min(max(ratio, 0.0), 1.0)
-
-
-def _exporter_from_environment() -> SpanExporter | None:
-    variables = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    if os.environ.get("OTEL_TRACES_EXPORTER", "otlp") == "none" or not any(map(os.environ.get, variables)):
-        return None
-    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get(
-        "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"
-    )
-    # Only the chosen exporter is imported: each costs start-up time and memory.
-    if protocol.startswith("http"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
-            OTLPSpanExporter as HttpExporter,
-        )
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
-        OTLPSpanExporter as GrpcExporter,
-    )
-
-    return GrpcExporter(insecure=True if _is_plaintext() else None)
-
-
-def _is_plaintext() -> bool:
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    return endpoint.startswith("http://")

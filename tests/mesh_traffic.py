@@ -41,8 +41,9 @@ class Reply:
 class Sender:
     """Posts signed webhooks to one mesh."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        """Post over `session` to the edge at `url`."""
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, secret: str = SECRET) -> None:
+        """Post over `session` to the edge at `url`, signing with `secret`."""
+        self._secret = secret
         self._session = session
         self._url = url + _PATH
 
@@ -52,7 +53,7 @@ class Sender:
         Raises:
             aiohttp.ClientError: there was no answer.
         """
-        request = signed(body, SECRET, timestamp_s=int(time.time()))
+        request = signed(body, self._secret, timestamp_s=int(time.time()))
         started = time.perf_counter()
         async with self._session.post(self._url, data=body, headers={**request.headers, **(headers or {})}) as response:
             raw = await response.read()

@@ -14,6 +14,7 @@ from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics, measure_certificate
 from mesh.server import Server
+from mesh.telemetry import Telemetry
 from providers import registry
 from services.ingest.adapters import insight_client, ledger_client, ledger_inbox
 from services.ingest.adapters.event_message import encode
@@ -27,9 +28,10 @@ from services.ingest.settings import IngestSettings
 
 async def serve(settings: IngestSettings) -> None:
     """Run ingest until it is told to stop."""
-    log = logs.configure("ingest", settings.log_level)
-    traces = tracing.configure("ingest")
     metrics = CollectorRegistry()
+    told = Telemetry("ingest", metrics)
+    log = logs.configure("ingest", settings.log_level, also=told.lines)
+    traces = tracing.configure("ingest")
     own = identity.of(settings)
     measure_certificate(own, metrics)
     admitted = admission(own, "ingest", service=SERVICE, callers=settings.callers, writers=settings.writers)
@@ -70,6 +72,7 @@ async def serve(settings: IngestSettings) -> None:
         await server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s)
     traces.shutdown()
     log.info("stopped")
+    told.shutdown()
 
 
 async def _redrive(

@@ -21,6 +21,7 @@ from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
+from mesh.telemetry import Telemetry
 from services.insight.adapters.gemini_model import GeminiModel
 from services.insight.adapters.ledger_feed import LedgerFeed
 from services.insight.adapters.ledger_work import LedgerWork
@@ -64,9 +65,10 @@ async def serve(settings: InsightSettings) -> None:
         ValueError: MONGO_URL is not a MongoDB URL.
     """
     stop = stop_on_signal()
-    log = logs.configure("insight", settings.log_level)
-    traces = tracing.configure("insight")
     registry = CollectorRegistry()
+    told = Telemetry("insight", registry)
+    log = logs.configure("insight", settings.log_level, also=told.lines)
+    traces = tracing.configure("insight")
     own = identity.of(settings)
     measure_certificate(own, registry)
     admitted = admission(own, "insight", service=_NAME, callers=settings.callers)
@@ -125,6 +127,7 @@ async def serve(settings: InsightSettings) -> None:
     mongo.close()
     traces.shutdown()
     log.info("stopped")
+    told.shutdown()
 
 
 @asynccontextmanager

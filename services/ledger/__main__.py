@@ -16,6 +16,7 @@ from mesh.callers import admission
 from mesh.lifecycle import run, stop_on_signal
 from mesh.metrics import BatchMetrics, RpcMetrics, measure_certificate, serve_metrics
 from mesh.server import Server
+from mesh.telemetry import Telemetry
 from services.ledger.adapters import mongo
 from services.ledger.adapters.audit import COLLECTION as AUDIT
 from services.ledger.adapters.audit import MongoAudit
@@ -40,6 +41,7 @@ from services.ledger.change_hub import ChangeHub
 from services.ledger.correcting import Corrector
 from services.ledger.custody import Custodian
 from services.ledger.intake import Intake
+from services.ledger.metrics import LedgerMetrics
 from services.ledger.paging import PageTokens
 from services.ledger.quarantine import Quarantine
 from services.ledger.reading import Reader
@@ -59,9 +61,10 @@ _PING_PAUSE_S = 2.0
 
 async def serve(settings: LedgerSettings) -> None:
     """Run the ledger until it is told to stop."""
-    log = logs.configure("ledger", settings.log_level)
-    traces = tracing.configure("ledger")
     registry = CollectorRegistry()
+    told = Telemetry("ledger", registry)
+    log = logs.configure("ledger", settings.log_level, also=told.lines)
+    traces = tracing.configure("ledger")
     own = identity.of(settings)
     measure_certificate(own, registry)
     admitted = admission(own, "ledger", service=SERVICE, callers=settings.callers, writers=settings.writers)
@@ -72,12 +75,15 @@ async def serve(settings: LedgerSettings) -> None:
     keys = _keys(settings)
     feed = MongoChangeFeed(changes)
     hub = ChangeHub(feed, render)
+    batches = BatchMetrics(registry)
     intake = Intake(
         _recorder(writes, settings, traces, keys),
         budget_s=settings.write_budget_s,
         inflight_max=settings.inflight_max,
-        observer=BatchMetrics(registry),
+        observer=batches,
+        written=LedgerMetrics(registry),
     )
+    batches.watch(intake.queue)
     payments = reads[PAYMENTS]
     tokens = PageTokens(settings.page_token_key.get_secret_value().encode() or secrets.token_bytes(32))
     reader = Reader(MongoPaymentReads(payments, budget_s=settings.read_budget_s), tokens, clock_ms=_clock_ms)
@@ -119,6 +125,7 @@ async def serve(settings: LedgerSettings) -> None:
         database.client.close()
     traces.shutdown()
     log.info("stopped")
+    told.shutdown()
 
 
 def _clock_ms() -> int:
