@@ -1,0 +1,180 @@
+"""Whole lives of payments, as each provider signs and sends them, through the real mesh into real documents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from autopay_cli.embedded_mongo import EmbeddedMongo
+from autopay_cli.recipes.signing import Request
+from providers import money
+from providers.sources import path_of, variable_of
+from tests.conformance import vectors
+from tests.conformance.vectors import Course, Delivery, Vectors
+from tests.mesh_audit import auditing
+from tests.mesh_processes import API_KEY, RunningMesh, running_mesh
+from tests.servers import fresh_database
+
+# PayPal's certificate is fetched from PayPal's own hosts only; tests/unit/edge answers for them.
+_ELSEWHERE: Final = frozenset({"paypal"})
+_DECLINED: Final = re.compile(r"declined|failed|refused|denied").match
+_TOTALS: Final = ("authorized", "captured", "refunded", "disputed")
+# An event that waited for its payment is recorded a moment after it.
+_SETTLED_S_MAX: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One sequence of a file, at a source of its own with one of the file's secrets."""
+
+    source: str
+    file: Vectors
+    course: Course
+    secret: str
+
+    def request(self, delivery: Delivery) -> Request:
+        """The delivery signed now, with the headers that no signature covers."""
+        request = self.file.recipe.sign(delivery.body, self.secret, at=int(time.time()))
+        for name, value in delivery.unsigned:
+            request = request.having(name, value)
+        return request
+
+    def replay(self, delivery: Delivery) -> Request:
+        """The same again, under other values of every header that is kept and not signed."""
+        request = self.request(delivery)
+        signed = {name.lower() for name in self.file.recipe.headers}
+        for name in self.file.provider.kept_headers:
+            if name not in signed and name != "content-type":
+                request = request.having(name, "another-one")
+        return request
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """What is sent, in order."""
+        return [self.file.deliveries[name] for name in self.course.deliveries]
+
+    @property
+    def tx_id(self) -> str:
+        """The payment."""
+        return next(event.tx_id for each in self.deliveries for event in each.events if event.tx_id)
+
+    @property
+    def table(self) -> str:
+        """The source, in the sources file."""
+        options = json.loads((vectors.DIRECTORY / f"{self.file.name}.json").read_text()).get("options", {})
+        lines = [f"[sources.{self.source}]", f"provider = {_toml(self.file.provider.name)}"]
+        if "url" in options:
+            lines.append(f"url = {_toml(options['url'])}")
+        if "live" in options:
+            lines.append(f"mode = {_toml('live' if options['live'] else 'test')}")
+        if table := {**options.get("table", {}), **self.file.recipe.options}:
+            lines.append(f"options = {_toml(table)}")
+        return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+def _lives() -> Iterator[Life]:
+    """The longest sequence of each file, and one that begins with a decline, where there is one."""
+    for name in vectors.names():
+        file = vectors.load(name)
+        if file.provider.name in _ELSEWHERE:
+            continue
+        longest = max(file.sequences, key=lambda course: len(course.deliveries))
+        declined = next((course for course in file.sequences if _DECLINED(course.name)), longest)
+        yield Life(f"{name}-life", file, longest, file.secrets.current.value)
+        yield Life(f"{name}-declined", file, declined, file.secrets.previous.value)
+
+
+LIVES: Final = list(_lives())
+
+
+@pytest.fixture(scope="module")
+def mesh(mongo_server: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    """A mesh with a source for every life."""
+    environment = {
+        "AUTOPAY_SOURCES": "\n".join(life.table for life in LIVES),
+        "EDGE_LIMIT_UNVERIFIED": "off",
+        "EDGE_LIMIT_READS": "off",
+        **{f"WEBHOOK_SECRET_{variable_of(life.source)}": life.secret for life in LIVES},
+    }
+    directory = tmp_path_factory.mktemp("mesh")
+    with fresh_database(mongo_server) as url, running_mesh(url, directory, environment) as running:
+        yield running
+
+
+@pytest.fixture
+async def session(mesh: RunningMesh) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the mesh's edge."""
+    async with aiohttp.ClientSession(mesh.url, headers={"X-API-Key": API_KEY}) as opened:
+        yield opened
+
+
+async def send(session: aiohttp.ClientSession, life: Life, request: Request) -> tuple[int, bytes]:
+    """Post a request to a life's source."""
+    headers = {"Content-Type": "application/json", **dict(request.headers)}
+    async with session.post(path_of(life.source), data=request.body, headers=headers) as response:
+        return response.status, await response.read()
+
+
+async def standing(session: aiohttp.ClientSession, life: Life) -> Mapping[str, Any]:
+    """How the payment stands, in the words of the file and in minor units."""
+    async with session.get(f"/transaction/{life.tx_id}", params={"source": life.source}) as response:
+        told = await response.json()
+        assert response.status == 200, told
+    exponent = money.EXPONENTS[told["currency"]]
+    totals = {name: int(Decimal(told["totals"][name]).scaleb(exponent)) for name in _TOTALS}
+    return {**told, **totals}
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: life.source)
+async def test_a_life_ends_in_the_right_document(mesh: RunningMesh, session: aiohttp.ClientSession, life: Life) -> None:
+    """Every delivery is acknowledged as its provider expects, again under new ids, and the document is right."""
+    declined = life.source.endswith("-declined")
+    order = life.deliveries[::-1] if declined else life.deliveries
+    requests = [*(life.request(each) for each in order), *(life.replay(each) for each in order)]
+    for request in requests:
+        status, answer = await send(session, life, request)
+        assert status == 200, answer
+        if not life.file.provider.native:
+            assert answer == life.file.provider.acknowledgement.body
+    ends: dict[str, object] = {**dict.fromkeys(_TOTALS, 0), "flags": [], **life.course.ends}
+    deadline = time.monotonic() + _SETTLED_S_MAX
+    while True:
+        stands = await standing(session, life)
+        if {name: stands.get(name) for name in ends} == ends or time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.2)
+    assert {name: stands.get(name) for name in ends} == ends
+    with auditing(mesh.mongo_url) as audit:
+        became = set(audit.deliveries.distinct("disposition", {"_id": {"$regex": f"^{life.source}:"}}))
+    # An acknowledged conflict, or one still waiting, would be money that the document doesn't show.
+    assert became
+    assert became <= {"recorded", "duplicate", "ignored"}
+
+
+@pytest.mark.parametrize("life", LIVES[::2], ids=lambda life: life.source)
+async def test_what_is_altered_or_signed_for_another_source_is_refused(
+    session: aiohttp.ClientSession, life: Life
+) -> None:
+    """A changed body, and the secret of the provider's other source, are a 403; the payment stays as it was."""
+    request = life.request(life.file.first)
+    altered = request.body.replace(b'"', b"'", 1)
+    assert (await send(session, life, Request(body=altered, headers=request.headers)))[0] == 403
+    foreign = LIVES[LIVES.index(life) + 1].request(life.file.first)
+    assert (await send(session, life, foreign))[0] == 403
