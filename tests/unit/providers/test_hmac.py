@@ -243,3 +243,16 @@ def test_headers_name_no_fact() -> None:
     headers = CIMultiDictProxy(CIMultiDict({"X-Signature": "sha256=" + "0" * 64}))
     with pytest.raises(Refused):
         provider.verify(BODY, headers, [SECRET], now_s=NOW_S, window=WINDOW)
+
+
+def test_the_prefix_is_part_of_the_signature() -> None:
+    """The right digest without the prefix, or with another one, is refused."""
+    provider = PROVIDER.configured(Options(table=with_(prefix="v1=")))
+    digest = HmacRecipe(content="{body}", templates={"X-Signature": "{signature}"}).sign(BODY, SECRET.value)
+    for prefix, verifies in (("v1=", True), ("", False), ("v0=", False), ("v1=v1=", False), ("V1=", False)):
+        request = digest.having("X-Signature", prefix + digest.value("X-Signature"))
+        if verifies:
+            assert provider.verify(BODY, request.lookup, [SECRET], now_s=NOW_S, window=WINDOW).key_id == SECRET.key_id
+        else:
+            with pytest.raises(Refused):
+                provider.verify(BODY, request.lookup, [SECRET], now_s=NOW_S, window=WINDOW)
