@@ -135,7 +135,8 @@ def _capture(reading: Reading, entity: Path) -> Event | None:
     if kind is None:
         return None
     tx_id = reading.tx_id(*entity, "paymentId")
-    capture = reading.identifier(*entity, "id")
+    # By the rule of a payment's id, which leaves room for what the event's id continues it with.
+    capture = reading.tx_id(*entity, "id")
     amount, currency, exponent = NO_AMOUNT if kind in ENDS_WHOLE else _amount(reading, (*entity, "amount"))
     created_ms = reading.iso_ms(*entity, "createdAt")
     return Event(
@@ -167,7 +168,8 @@ def _chargeback(reading: Reading, entity: Path) -> Event:
 def _object(reading: Reading, entity: Path, kind: Kind, happened: str) -> Event:
     """Return what a refund or chargeback states of itself."""
     tx_id = reading.tx_id(*entity, "paymentId")
-    object_id = reading.identifier(*entity, "id")
+    # By the rule of a payment's id, which leaves room for what the event's id continues it with.
+    object_id = reading.tx_id(*entity, "id")
     return stated(
         kind,
         tx_id=tx_id,

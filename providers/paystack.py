@@ -103,7 +103,8 @@ def _refund(reading: Reading, kind: Kind) -> Event:
     """Return what became of one refund; one without an id can't be told from another, and is for a person to read."""
     tx_id = _reference(reading, "data", "transaction_reference")
     if reading.text("data", "refund_reference"):
-        object_id = reading.identifier("data", "refund_reference")
+        # By the rule of a payment's id, which leaves room for what the event's id continues it with.
+        object_id = reading.tx_id("data", "refund_reference")
     else:
         object_id = reading.number_id("data", "id")
     amount = NO_AMOUNT if kind in ENDS_WHOLE else _amount(reading, ("data", "amount"))

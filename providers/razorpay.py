@@ -111,7 +111,8 @@ def _object(reading: Reading, entity: Path, kind: Kind) -> Event:
     refund counts by its own entity, and would count twice.
     """
     tx_id = reading.tx_id(*entity, "payment_id")
-    object_id = reading.identifier(*entity, "id")
+    # By the rule of a payment's id, which leaves room for what the event's id continues it with.
+    object_id = reading.tx_id(*entity, "id")
     amount = NO_AMOUNT
     if kind not in ENDS_WHOLE:
         amount = reading.minor_units((*entity, "amount"), (*entity, "currency"))

@@ -167,7 +167,8 @@ def _event(
     receiver: str = "",
     description: str = "",
 ) -> Event:
-    event_id = reading.identifier("event_id")
+    # By the rule of a payment's id, which leaves room for the version before it.
+    event_id = reading.tx_id("event_id")
     reading.check()
     happened_ms = reading.iso_ms(*changed) or reading.iso_ms("created_at")
     return stated(
