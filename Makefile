@@ -14,7 +14,7 @@ CODE := $(wildcard mesh providers edge services autopay_cli bench tests clients/
 PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
-.PHONY: help setup run dev test check format format-check lint types imports protos lint-protos proto \
+.PHONY: help setup run dev test nightly check format format-check lint types imports protos lint-protos proto \
 	proto-drift docs deployment manifests images lock mock report bench clean
 
 help: ## List every target in a line
@@ -62,7 +62,11 @@ dev: $(READY) ## The same with debug logs
 	@AUTOPAY_LOG_LEVEL=debug $(BIN)/autopay up $(ARGS)
 
 test: $(READY) ## Run the tests against real processes; what is not installed is skipped with its reason
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m tests $(ARGS)
+
+nightly: $(READY) ## What takes minutes: the tests marked nightly, then the ledger at 1,000,000 payments and its gates
+	@$(PYTHON) -m pytest -m nightly $(ARGS)
+	@$(PYTHON) -m bench --only ledger --payments 1000000
 
 check: format-check lint types imports protos docs deployment ## Everything that reads code without running it
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import os
 import socket
-from typing import Final
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TextIO
 
 from autopay_cli.failure import Failure
 
 _PORT_MAX: Final = 65_535
+# Below what Linux (from 32,768) and others (from 49,152) give to outgoing connections by themselves.
+_PORT_MIN: Final = 12_000
+_PORT_BEFORE: Final = 32_000
+_PORTS_TRIED_MAX: Final = _PORT_BEFORE - _PORT_MIN
 
 
 def parse(text: str, *, option: str) -> tuple[str, int]:
@@ -31,6 +40,7 @@ def claim(text: str, *, option: str) -> str:
         Failure: the address is taken, or not one of this machine.
     """
     host, port = parse(text, option=option)
+    port = port or free_ports(1)[0]
     try:
         return f"{host}:{_bind_once(host.strip('[]'), port)}"
     except OSError as error:
@@ -42,10 +52,37 @@ def claim(text: str, *, option: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return as many different TCP ports that are free on 127.0.0.1 now."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Return as many different TCP ports that are free on 127.0.0.1 now.
+
+    Whoever asks binds them later. So they are none that the system gives to connections meanwhile, and everybody of
+    this user who asks is given the next ones in turn: thousands of others are given out before the same ones again.
+    """
+    with _cursor() as cursor:
+        port = int(cursor.read() or _PORT_MIN)
+        found: list[int] = []
+        for _ in range(_PORTS_TRIED_MAX):
+            port = port + 1 if _PORT_MIN <= port < _PORT_BEFORE - 1 else _PORT_MIN
+            if is_free(port):
+                found.append(port)
+                if len(found) == count:
+                    break
+        else:
+            raise Failure("no TCP port is free on 127.0.0.1.")
+        cursor.seek(0)
+        cursor.truncate()
+        cursor.write(str(port))
+    return found
+
+
+@contextlib.contextmanager
+def _cursor() -> Iterator[TextIO]:
+    """Hold the file that says which port was given out last, alone."""
+    path = Path(tempfile.gettempdir()) / f"autopay-ports-{os.getuid()}"
+    # Where somebody else put a link or a file of theirs, this fails instead of following it.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+", encoding="ascii") as cursor:
+        fcntl.flock(cursor, fcntl.LOCK_EX)
+        yield cursor
 
 
 def is_free(port: int) -> bool:

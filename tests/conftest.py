@@ -12,12 +12,35 @@ from autopay_cli.embedded_mongo import EmbeddedMongo
 from tests.servers import RunningUp, fresh_database, running_mongo, running_up, why_no_mongod
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the two halves of the suite be told apart."""
+    parser.addoption(
+        "--timed",
+        choices=("with", "without", "only"),
+        default="with",
+        help="tests that measure time: run them with the others, leave them out, or run only them",
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes, unless `-m nightly` asks for it."""
+    """Skip what takes minutes unless asked for, pick a half of the suite, and keep together what shares processes."""
     if "nightly" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("nightly") is not None:
                 item.add_marker(pytest.mark.skip(reason="takes minutes: `-m nightly` asks for it"))
+    if (wanted := config.getoption("timed")) != "with":
+        left_out = [item for item in items if _is_timed(item) is (wanted == "without")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_timed(item) is not (wanted == "without")]
+    if config.pluginmanager.hasplugin("xdist"):
+        # A file's tests share fixtures; those with a whole mesh share that across files.
+        with_mesh = {item.path for item in items if "up" in getattr(item, "fixturenames", ())}
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group("up" if item.path in with_mesh else str(item.path)))
+
+
+def _is_timed(item: pytest.Item) -> bool:
+    return item.get_closest_marker("timed") is not None
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from mesh.channel import call
 from mesh.errors import Fault
 from tests.ledgers import RunningLedger, captured, clock_ms, running_ledger
 
+pytestmark = pytest.mark.timed
+
 BATCH = 16
 EVERY_S = 0.028
 BEFORE_S = 3.0

@@ -16,6 +16,8 @@ from tests.mesh_audit import auditing
 from tests.mesh_processes import SECRET, RunningMesh
 from tests.mesh_traffic import Reply, Sender, fresh_payments, sending_to
 
+pytestmark = pytest.mark.timed
+
 ANSWER_S_MAX = 2.0
 RECOVERY_S_MAX = 10.0
 WAITING = 10_000

@@ -13,6 +13,8 @@ from tests.integration.conftest import StartMesh
 from tests.mesh_audit import auditing
 from tests.mesh_traffic import Sender, fresh_payments, new_tx_id, payment, sending_to
 
+pytestmark = pytest.mark.timed
+
 ANSWER_S_MAX = 2.0
 RECOVERY_S_MAX = 30.0
 

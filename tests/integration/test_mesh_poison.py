@@ -22,6 +22,8 @@ from tests.mesh_audit import auditing
 from tests.mesh_processes import RunningMesh
 from tests.mesh_traffic import Reply, fresh_payments, new_tx_id, payment, sending_to
 
+pytestmark = pytest.mark.timed
+
 GOOD = 255
 HEADERS = (("content-type", b"application/json"),)
 FACTS = '"currency":"USD","sender_account":"payer-1","receiver_account":"shop-1"'

@@ -39,6 +39,7 @@ def autopay(*arguments: str, running: RunningUp) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.timed
 def test_it_is_ready_within_8_seconds(up: RunningUp) -> None:
     """One line says where everything is, and agrees with mesh.json."""
     assert READY.fullmatch(up.ready_line)

@@ -84,6 +84,7 @@ def test_an_unsupported_platform_names_the_way_out(tmp_path: Path) -> None:
         ("mongodb://user:hidden@127.0.0.1:1/x", "mongodb://user:***@127.0.0.1:1/x"),
     ],
 )
+@pytest.mark.timed
 def test_a_bad_mongo_url_is_refused_within_seconds(tmp_path: Path, url: str, sentence: str) -> None:
     """Malformed or unreachable: one line, without the password."""
     started = time.monotonic()

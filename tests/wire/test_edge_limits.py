@@ -57,6 +57,7 @@ async def test_two_edges_share_one_budget(redis: Redis, tmp_path: Path) -> None:
         assert [await post(session, address) for address, _ in places] == [200, 200]
 
 
+@pytest.mark.timed
 async def test_a_redis_that_dies_and_comes_back_refuses_nobody(redis: Redis, tmp_path: Path) -> None:
     """Good and bad deliveries go on while it is killed and started again: every good one is accepted."""
     async with (

@@ -41,6 +41,13 @@ def test_port_0_picks_free_ports() -> None:
     assert not any(place.endswith(":0") for place in every)
 
 
+def test_ports_are_given_out_in_turn() -> None:
+    """Whoever asks next gets others, though nobody has bound the first ones yet; none is one of the system's own."""
+    given = [port for _ in range(20) for port in addresses.free_ports(3)]
+    assert len(set(given)) == 60
+    assert all(12_000 <= port < 32_000 for port in given)
+
+
 def test_two_processes_can_not_share_an_address() -> None:
     """Both options are named."""
     port = addresses.free_ports(1)[0]
