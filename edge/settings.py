@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse
 from pydantic import Field, SecretStr, model_validator
@@ -17,6 +18,7 @@ from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_ke
 # Of secrets that we make ourselves; a provider's own may be shorter.
 SECRET_CHARACTERS_MIN = 32
 _OFF = "off"
+_STORAGES = frozenset({"memory", "redis", "rediss", "redis+unix", "mongodb", "mongodb+srv"})
 _SECRETS_OF_SOURCES = "WEBHOOK_SECRET_"
 
 
@@ -215,6 +217,8 @@ class EdgeSettings(MeshSettings):
         for name in ("limit_unverified", "limit_reads", "limit_monitoring", "limit_verified"):
             _named(type(self).model_fields[name].validation_alias, rate_of, getattr(self, name))
         _named("EDGE_TRUSTED_PROXIES", networks_of, self.trusted_proxies)
+        if urlsplit(self.limit_storage.get_secret_value()).scheme not in _STORAGES:
+            raise ValueError("EDGE_LIMIT_STORAGE: must be memory://, or a URL of redis, rediss or mongodb")
         return self
 
     @model_validator(mode="after")

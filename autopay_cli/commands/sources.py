@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from autopay_cli.options import AsJson
 if TYPE_CHECKING:
     from edge.settings import EdgeSettings
     from edge.sources import Keyring, Keys
+    from providers.contract import Secret
     from providers.sources import Configured
 
 
@@ -149,7 +151,30 @@ def _wrong(settings: EdgeSettings, known: dict[str, Configured], keys: Keys) -> 
             if settings.secrets_dir is not None:
                 place += f" or put a file into {settings.secrets_dir / name}"
             yield f"The source {name} is in the file and has no secret, so it answers 404: set {place}."
+        for secret in keys.secrets.get(name, ()):
+            if not _verifies(each, secret):
+                yield f"The secret {secret.key_id} of {name} verifies nothing: {each.provider.name} gives none like it."
     for name in keys.unknown:
         yield f"The directory {name} of EDGE_SECRETS_DIR is named like no source, so nothing in it verifies anything."
     if not any(keys.secrets.values()):
         yield "No source has a secret, so every webhook is answered 404: set HMAC_SECRET_KEY for the native one."
+
+
+def _verifies(source: Configured, secret: Secret) -> bool:
+    """Tell whether a delivery that is signed with the secret passes; True where only the provider itself can sign."""
+    from multidict import CIMultiDict
+
+    from autopay_cli.recipes import samples
+    from providers.contract import Certified, Refused, Window
+
+    provider, now_s = source.provider, int(time.time())
+    # How a sender of `hmac` signs is in its own options, and no sample knows them.
+    if provider.name not in set(samples.names()) - {"hmac"} or isinstance(provider, Certified):
+        return True
+    sample = samples.load(provider.name, url=source.options.url)
+    try:
+        request = sample.recipe.sign(sample.body, secret.value, at=now_s)
+        provider.verify(request.body, CIMultiDict(request.headers), [secret], now_s=now_s, window=Window())
+    except (Refused, ValueError):
+        return False
+    return True

@@ -93,8 +93,6 @@ async def test_a_redis_that_dies_and_comes_back_refuses_nobody(redis: Redis, tmp
         assert len(good) > before
         await asyncio.to_thread(redis.start)
         await counting(is_up=True)
-        bad.clear()
-        await until(lambda: 429 in bad, timeout_s=10)
         done.set()
         await asyncio.gather(*sending)
         events = [line["event"] for line in edge.lines if line["event"].startswith("limits ")]

@@ -57,13 +57,26 @@ def test_two_processes_can_not_share_an_address() -> None:
 
 def test_each_process_gets_only_its_own_secrets(tmp_path: Path) -> None:
     """The ledger can't sign webhooks, the edge can't reach MongoDB."""
-    outer = {"GEMINI_API_KEY": "g", "HMAC_SECRET_KEY_FILE": "/run/hmac", "PATH": "/bin"}
+    outer = {
+        "GEMINI_API_KEY": "g",
+        "HMAC_SECRET_KEY_FILE": "/run/hmac",
+        "PATH": "/bin",
+        "WEBHOOK_SECRET_STRIPE": "s",
+        "WEBHOOK_SECRET_ADYEN_FILE": "/run/adyen",
+        "EDGE_LIMIT_STORAGE": "redis://:password@h",
+    }
     children = plan.children(
         plan.claim(**FREE), KEYS, mongo_url="mongodb://h/autopay", environment=outer, logs=tmp_path
     )
     given = {child.name: child.environment or {} for child in children}
     assert {name for name in given if "HMAC_SECRET_KEY" in given[name]} == {"edge"}
-    assert {name for name in given if "HMAC_SECRET_KEY_FILE" in given[name]} == {"edge"}
+    for variable in (
+        "HMAC_SECRET_KEY_FILE",
+        "WEBHOOK_SECRET_STRIPE",
+        "WEBHOOK_SECRET_ADYEN_FILE",
+        "EDGE_LIMIT_STORAGE",
+    ):
+        assert {name for name in given if variable in given[name]} == {"edge"}
     assert {name for name in given if "MONGO_URL" in given[name]} == {"ledger", "insight"}
     assert {name for name in given if "GEMINI_API_KEY" in given[name]} == {"insight"}
     assert all(variables["PATH"] == "/bin" for variables in given.values())

@@ -109,6 +109,21 @@ def test_what_would_stop_the_edge_is_its_own_sentence(variables: dict[str, str],
     assert isinstance(run("list", **variables).exception, Failure)
 
 
+def test_a_secret_that_its_provider_never_gave_is_found() -> None:
+    """A delivery is signed with each secret and verified: a key cut short or pasted from elsewhere shows at once."""
+    good = {
+        "HMAC_SECRET_KEY": "mine",
+        "WEBHOOK_SECRET_STANDARDWEBHOOKS": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+        "WEBHOOK_SECRET_ADYEN": "AB" * 32,
+        "WEBHOOK_SECRET_SQUARE": "x" * 22,
+        "EDGE_PUBLIC_URL": "https://pay.example",
+    }
+    assert wrong(**good) == []
+    [sentence] = wrong(WEBHOOK_SECRET_ADYEN="hunter2")
+    assert "of adyen verifies nothing" in sentence
+    assert "hunter2" not in sentence
+
+
 def test_an_unreadable_secret_is_named(tmp_path: Path) -> None:
     """An empty file in the directory is what `check` finds before a rotation does."""
     write(tmp_path / "secrets", {"stripe/a": ""})

@@ -140,15 +140,30 @@ async def test_a_storage_that_hangs_lets_everything_pass_and_is_seldom_asked(
 
 
 async def test_strangers_fill_no_memory() -> None:
-    """Beyond a thousand keys a window, new ones share one budget; known ones keep theirs."""
+    """Beyond a thousand addresses new ones share a budget; known ones and readers keep theirs."""
     storage = MemoryStorage()
-    limit = budget("2/minute", counter(storage))
+    counted, item = counter(storage), rate_of("2/minute")
+    assert item is not None
+    limit, readers = Budget("tested", item, counted, of_strangers=True), Budget("reads", item, counted)
     await limit.hit("mine")
     for count in range(1_200):
         await limit.hit(f"stranger {count}")
     assert len(storage.storage) <= limits._KEYS_IN_MEMORY_MAX + 1
     assert await limit.hit("another") is not None
     assert await limit.hit("mine") is None
+    assert [await readers.hit(f"key {count % 3}") for count in range(6)] == [None] * 6
+
+
+async def test_who_is_over_a_limit_is_not_asked_for_again() -> None:
+    """A flood from one address costs the storage as much as its budget, until the window ends."""
+    storage = Hanging()
+    limit = budget("3/second", counter(storage))
+    waits = [await limit.hit("a") for _ in range(200)]
+    assert waits[:3] == [None] * 3
+    assert storage.asked == 4
+    assert await limit.hit("b") is None
+    await asyncio.sleep(waits[-1] or 0)
+    assert await limit.hit("a") is None
 
 
 @pytest.mark.parametrize(
