@@ -52,12 +52,14 @@ class Delivery:
     Attributes:
         body: the exact bytes.
         expected: HTTP status and the word in the answer: `status` of a success, `reason` of a problem.
+        as_good: another answer that says the same; empty where there is none.
         signature: how it is signed.
         age_s: how long ago it claims to have been signed, seconds.
     """
 
     body: bytes
     expected: str
+    as_good: str = ""
     signature: Signature = Signature.RIGHT
     age_s: int = 0
 
@@ -74,6 +76,8 @@ PROCESSED: Final = "200 processed"
 ALREADY_PROCESSED: Final = "200 already_processed"
 CONFLICT: Final = "409 CONFLICT"
 SIGNATURE_INVALID: Final = "403 SIGNATURE_INVALID"
+# What the same refusal is called once there have been many from one address.
+RATE_LIMITED: Final = "429 RATE_LIMITED"
 OUTSIDE_WINDOW: Final = "408 TIMESTAMP_OUTSIDE_WINDOW"
 INVALID_FIELD: Final = "422 INVALID_FIELD"
 
@@ -147,7 +151,7 @@ def _deliveries(scenario: Scenario, population: Population) -> Sequence[Delivery
             return (Delivery(body=body, expected=PROCESSED), Delivery(body=other, expected=CONFLICT))
         case Scenario.BAD_SIGNATURE:
             wrong = population.choice((Signature.WRONG_SECRET, Signature.OTHER_BODY, Signature.MISSING))
-            return (Delivery(body=body, expected=SIGNATURE_INVALID, signature=wrong),)
+            return (Delivery(body=body, expected=SIGNATURE_INVALID, as_good=RATE_LIMITED, signature=wrong),)
         case Scenario.STALE:
             return (Delivery(body=body, expected=OUTSIDE_WINDOW, age_s=_STALE_S),)
         case Scenario.MALFORMED:
