@@ -21,7 +21,21 @@ def describe(process: str) -> Resource:
             "deployment.environment.name": os.environ.get("AUTOPAY_ENV") or "development",
         }
     )
-    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+    return _HashedOnce(Resource.create().merge(ours).merge(OTELResourceDetector().detect()))
+
+
+class _HashedOnce(Resource):
+    """A resource whose hash is known: the SDK's writes its attributes as JSON for it, and an export asks per span."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource.attributes, resource.schema_url)
+        self._hash = super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @cache
