@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from services.ledger.folding import NONE_SPILLED, Conflict, apply
 from services.ledger.model import (
@@ -20,6 +21,8 @@ from services.ledger.model import (
 )
 from services.ledger.ports import Conflicting
 from services.ledger.spilling import EMBEDDED_MAX
+
+_DISPOSITIONS: Final = {Outcome.CONFLICT: Disposition.CONFLICT, Outcome.DUPLICATE: Disposition.DUPLICATE}
 
 
 class Work:
@@ -166,7 +169,11 @@ def disposition_of(work: Work) -> Disposition:
     """Return what became of an item: its most severe outcome, or what the sender said where it has no events."""
     if work.unresolved is not None:
         return work.unresolved
-    outcomes = {answer.outcome for answer in work.answers if answer is not None}
+    answers = work.answers
+    if len(answers) == 1 and answers[0] is not None:
+        # Nearly every delivery is one event.
+        return _DISPOSITIONS.get(answers[0].outcome, Disposition.RECORDED)
+    outcomes = {answer.outcome for answer in answers if answer is not None}
     if not outcomes:
         return work.guess
     if Outcome.CONFLICT in outcomes:

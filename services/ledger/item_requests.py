@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mesh.errors import invalid
+from mesh.errors import Fault, invalid
 from services.ledger.model import Delivery
 
 _BODY_BYTES_MAX: Final = 262_144
@@ -35,7 +35,8 @@ def check_delivery(delivery: Delivery) -> None:
         raise invalid("delivery.headers", f"must be at most {_HEADERS_MAX}")
     size = 0
     for place, (name, value) in enumerate(delivery.headers):
-        _check_short(name, f"delivery.headers[{place}].name")
+        if not _is_short(name):
+            raise _too_long(f"delivery.headers[{place}].name")
         size += len(name) + len(value)
     if size > _HEADERS_BYTES_MAX:
         raise invalid("delivery.headers", f"must be at most {_HEADERS_BYTES_MAX} bytes together")
@@ -64,20 +65,28 @@ def check_risk(risk: Mapping[str, Any]) -> None:
     if len(risk["reasons"]) > _REASONS_MAX:
         raise invalid("risk.reasons", f"must be at most {_REASONS_MAX}")
     for place, reason in enumerate(risk["reasons"]):
-        field = f"risk.reasons[{place}]"
-        _check_short(reason["code"], f"{field}.code")
+        evidence = reason["evidence"]
+        if not _is_short(reason["code"]):
+            raise _too_long(f"risk.reasons[{place}].code")
         if len(reason["sentence"]) > _SENTENCE_MAX:
-            raise invalid(f"{field}.sentence", f"must be at most {_SENTENCE_MAX} characters")
-        if len(reason["evidence"]) > _EVIDENCE_MAX:
-            raise invalid(f"{field}.evidence", f"must be at most {_EVIDENCE_MAX}")
-        for name, value in reason["evidence"].items():
-            _check_short(name, f"{field}.evidence")
-            _check_short(value, f"{field}.evidence")
+            raise invalid(f"risk.reasons[{place}].sentence", f"must be at most {_SENTENCE_MAX} characters")
+        if len(evidence) > _EVIDENCE_MAX:
+            raise invalid(f"risk.reasons[{place}].evidence", f"must be at most {_EVIDENCE_MAX}")
+        if not all(_is_short(name) and _is_short(value) for name, value in evidence.items()):
+            raise _too_long(f"risk.reasons[{place}].evidence")
 
 
 def _check_short(text: str, field: str) -> None:
-    if len(text) > _NAME_MAX or "\0" in text:
-        raise invalid(field, f"must be at most {_NAME_MAX} characters without NUL")
+    if not _is_short(text):
+        raise _too_long(field)
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= _NAME_MAX and "\0" not in text
+
+
+def _too_long(field: str) -> Fault:
+    return invalid(field, f"must be at most {_NAME_MAX} characters without NUL")
 
 
 def _check_time(time_ms: int, field: str) -> None:

@@ -12,16 +12,16 @@ from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from mesh import callers
 from mesh.errors import Fault, Kind, invalid
-from services.ledger.adapters.record_messages import refused_message, result_message, to_item, unrecorded_message
+from services.ledger.adapters.record_messages import fill_refused, fill_result, fill_unrecorded, to_item
 from services.ledger.intake import Intake
-from services.ledger.model import Item
+from services.ledger.model import Item, ItemResult
 from services.ledger.ordered import answers_in_order
 from services.ledger.requests import ITEMS_MAX
 
 # Of one stream so many batches are recorded at once; the next one is not even read before one of them is answered.
 _STREAM_PENDING_MAX: Final = 4
 _FULL_PAUSE_S: Final = 0.05
-_UNANSWERED: Final = ledger_pb2.RecordResult()
+_UNANSWERED: Final = ItemResult(disposition=None)
 
 
 class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
@@ -37,7 +37,9 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
         """Record a batch; an item with a wrong field, or of a source the caller may not write, fails alone."""
         del context
         _check_count(len(request.items))
-        return ledger_pb2.RecordResponse(results=await self._record(request.items, size=request.ByteSize()))
+        response = ledger_pb2.RecordResponse()
+        _fill(response, await self._record(request.items, size=request.ByteSize()))
+        return response
 
     async def RecordStream(
         self,
@@ -54,25 +56,29 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
     async def _record_patiently(self, request: ledger_pb2.RecordStreamRequest) -> ledger_pb2.RecordStreamResponse:
         """Record one batch of a stream; a full queue slows the stream down, a lost answer is its items' alone."""
         _check_count(len(request.items))
+        response = ledger_pb2.RecordStreamResponse()
         while True:
             try:
-                results = await self._record(request.items, size=request.ByteSize())
+                ends = await self._record(request.items, size=request.ByteSize())
             except Fault as fault:
                 if not fault.retryable:
                     raise
                 if fault.kind is not Kind.EXHAUSTED:
-                    results = [unrecorded_message(place, fault) for place in range(len(request.items))]
-                    return ledger_pb2.RecordStreamResponse(results=results)
+                    for place in range(len(request.items)):
+                        fill_unrecorded(response.results.add(), place, fault)
+                    return response
                 await asyncio.sleep(_FULL_PAUSE_S)
             else:
-                return ledger_pb2.RecordStreamResponse(results=results)
+                _fill(response, ends)
+                return response
 
-    async def _record(self, items: Sequence[ledger_pb2.RecordItem], *, size: int) -> list[ledger_pb2.RecordResult]:
+    async def _record(self, items: Sequence[ledger_pb2.RecordItem], *, size: int) -> Sequence[ItemResult | Fault]:
+        """Return how each item ended, in order: with a result, or refused."""
         caller = callers.current()
         limited = not caller.unlimited
         if limited and not any(caller.may_write(message.source) for message in items):
             caller.demand(items[0].source)
-        results: list[ledger_pb2.RecordResult] = [_UNANSWERED] * len(items)
+        ends: list[ItemResult | Fault] = [_UNANSWERED] * len(items)
         good: list[Item] = []
         places: list[int] = []
         for place, message in enumerate(items):
@@ -82,12 +88,23 @@ class RecordServicer(ledger_pb2_grpc.LedgerServiceServicer):
                 good.append(to_item(message))
                 places.append(place)
             except Fault as fault:
-                results[place] = refused_message(place, fault)
+                ends[place] = fault
         if good:
             recorded = await self._intake.record(good, size=size)
             for place, result in zip(places, recorded, strict=True):
-                results[place] = result_message(place, result)
-        return results
+                ends[place] = result
+        return ends
+
+
+def _fill(
+    response: ledger_pb2.RecordResponse | ledger_pb2.RecordStreamResponse, ends: Sequence[ItemResult | Fault]
+) -> None:
+    for place, end in enumerate(ends):
+        message = response.results.add()
+        if isinstance(end, Fault):
+            fill_refused(message, place, end)
+        else:
+            fill_result(message, place, end)
 
 
 def _check_count(count: int) -> None:

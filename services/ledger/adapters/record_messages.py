@@ -17,7 +17,6 @@ from services.ledger.model import (
     Disposition,
     Event,
     EventKind,
-    EventOutcome,
     Failure,
     Item,
     ItemResult,
@@ -181,74 +180,59 @@ def _risk(message: risk_pb2.Risk) -> dict[str, Any]:
     }
 
 
-def refused_message(place: int, fault: Fault) -> ledger_pb2.RecordResult:
-    """Return the result of the item at a place that is wrong, or that the caller may not write."""
+def fill_refused(message: ledger_pb2.RecordResult, place: int, fault: Fault) -> None:
+    """Say of the item at a place that it is wrong, or that the caller may not write it."""
+    error = message.error
     if fault.kind is Kind.FORBIDDEN:
-        return ledger_pb2.RecordResult(
-            error=ledger_pb2.RecordError(
-                code=code_of(fault.kind).value[0],
-                reason=error_pb2.ERROR_REASON_FORBIDDEN,
-                message=fault.message,
-                field=f"items[{place}].source",
-            )
-        )
+        error.code = code_of(fault.kind).value[0]
+        error.reason = error_pb2.ERROR_REASON_FORBIDDEN
+        error.message = fault.message
+        error.field = f"items[{place}].source"
+        return
     wrong = fault.fields[0]
-    return ledger_pb2.RecordResult(
-        error=ledger_pb2.RecordError(
-            code=grpc.StatusCode.INVALID_ARGUMENT.value[0],
-            reason=error_pb2.ERROR_REASON_INVALID_FIELD,
-            message=f"{wrong.field}: {wrong.description}",
-            field=f"items[{place}].{wrong.field}",
-        )
-    )
+    error.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    error.reason = error_pb2.ERROR_REASON_INVALID_FIELD
+    error.message = f"{wrong.field}: {wrong.description}"
+    error.field = f"items[{place}].{wrong.field}"
 
 
-def unrecorded_message(place: int, fault: Fault) -> ledger_pb2.RecordResult:
-    """Return the result of the item at a place of whose batch nothing is known."""
-    return ledger_pb2.RecordResult(
-        error=ledger_pb2.RecordError(
-            code=code_of(fault.kind).value[0],
-            reason=error_pb2.ErrorReason.Value(f"ERROR_REASON_{fault.reason}"),  # type: ignore[arg-type]  # its number
-            message=fault.message,
-            field=f"items[{place}]",
-            retryable=True,
-        )
-    )
+def fill_unrecorded(message: ledger_pb2.RecordResult, place: int, fault: Fault) -> None:
+    """Say of the item at a place that nothing is known of its batch."""
+    error = message.error
+    error.code = code_of(fault.kind).value[0]
+    error.reason = error_pb2.ErrorReason.Value(f"ERROR_REASON_{fault.reason}")  # type: ignore[assignment]  # its number
+    error.message = fault.message
+    error.field = f"items[{place}]"
+    error.retryable = True
 
 
-def result_message(place: int, result: ItemResult) -> ledger_pb2.RecordResult:
-    """Return what became of the item at a place."""
+def fill_result(message: ledger_pb2.RecordResult, place: int, result: ItemResult) -> None:
+    """Say what became of the item at a place; in place, because protobuf copies what a constructor is handed."""
     if result.failure is not None or result.disposition is None:
         code, reason, text, retryable = _FAILURES[result.failure or Failure.NOT_DURABLE]
-        return ledger_pb2.RecordResult(
-            error=ledger_pb2.RecordError(
-                code=code.value[0],
-                reason=f"ERROR_REASON_{reason}",
-                message=_explained(text, result),
-                # What a store names is a part of its document; of the request it is the item as a whole.
-                field=f"items[{place}]",
-                retryable=retryable,
-            )
+        error = message.error
+        error.code = code.value[0]
+        error.reason = error_pb2.ErrorReason.Value(f"ERROR_REASON_{reason}")  # type: ignore[assignment]  # as above
+        error.message = _explained(text, result)
+        # What a store names is a part of its document; of the request it is the item as a whole.
+        error.field = f"items[{place}]"
+        error.retryable = retryable
+        return
+    message.disposition = result.disposition  # type: ignore[assignment]  # the numbers are the same
+    for outcome in result.events:
+        event = message.events.add(
+            tx_id=outcome.tx_id,
+            event_id=outcome.event_id,
+            outcome=outcome.outcome,
+            status=outcome.status or 0,
+            version=outcome.version,
+            conflict_field=outcome.conflict_field,
         )
-    return ledger_pb2.RecordResult(
-        disposition=result.disposition,  # type: ignore[arg-type]  # the numbers are the same
-        events=[_outcome(outcome) for outcome in result.events],
-    )
+        if (risk := risk_message(outcome.risk)) is not None:
+            event.risk.CopyFrom(risk)
 
 
 def _explained(text: str, result: ItemResult) -> str:
     if result.failure is Failure.UNSTORABLE and result.field:
         return f"{text} Too large or of no stored kind: {result.field}."
     return text
-
-
-def _outcome(outcome: EventOutcome) -> ledger_pb2.EventOutcome:
-    return ledger_pb2.EventOutcome(
-        tx_id=outcome.tx_id,
-        event_id=outcome.event_id,
-        outcome=outcome.outcome,  # type: ignore[arg-type]  # the numbers are the same
-        status=outcome.status or 0,  # type: ignore[arg-type]
-        version=outcome.version,
-        conflict_field=outcome.conflict_field,
-        risk=risk_message(outcome.risk),
-    )
