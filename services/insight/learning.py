@@ -46,7 +46,7 @@ class LearningLimits:
     """
 
     flush_s: float = 2.0
-    dirty_max: int = 5_000
+    dirty_max: int = 20_000
     acquire_s: float = 5.0
 
 

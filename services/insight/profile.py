@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
 from typing import Final
 from zlib import crc32
@@ -24,21 +24,23 @@ class ProfileState:
         judged: the ordinal of the last verdict in it.
         sends: its memory as a sender.
         receives: its memory as a receiver.
+        stored: whether the store is known to have the account; it only makes saving cheaper, and is no part of it.
     """
 
     sequence: int = 0
     judged: int = 0
     sends: bytes = EMPTY
     receives: bytes = EMPTY
+    stored: bool = field(default=True, compare=False)
 
 
-UNKNOWN: Final = ProfileState()
+UNKNOWN: Final = ProfileState(stored=False)
 
 
 class Profile:
     """One account's memories. Changed by the learner alone; scoring only reads."""
 
-    __slots__ = ("fetched_s", "judged", "mark", "receives", "sends", "sequence")
+    __slots__ = ("fetched_s", "judged", "mark", "receives", "sends", "sequence", "stored")
 
     def __init__(self, key: str = "", state: ProfileState = UNKNOWN, *, fetched_s: float = 0.0) -> None:
         """Begin empty or as stored; `fetched_s` says when it was read, by the reader's own clock."""
@@ -48,10 +50,17 @@ class Profile:
         self.judged = state.judged
         self.sends = state.sends
         self.receives = state.receives
+        self.stored = state.stored
 
     def state(self) -> ProfileState:
         """Return its values as they are now."""
-        return ProfileState(sequence=self.sequence, judged=self.judged, sends=self.sends, receives=self.receives)
+        return ProfileState(
+            sequence=self.sequence,
+            judged=self.judged,
+            sends=self.sends,
+            receives=self.receives,
+            stored=self.stored,
+        )
 
 
 def prior_of(population: Profile | None) -> Prior:

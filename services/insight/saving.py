@@ -119,7 +119,9 @@ class Saver:
                 states = [(key, dirty[key].state()) for key in changed[start : start + _CHUNK]]
                 await self._store.save(states)
                 for key, state in states:
-                    if dirty[key].sequence == state.sequence:
+                    profile = dirty[key]
+                    profile.stored = True
+                    if (profile.sequence, profile.judged) == (state.sequence, state.judged):
                         del dirty[key]
             await self._advance(position)
 

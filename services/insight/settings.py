@@ -82,11 +82,12 @@ class InsightSettings(ExplainingSettings):
         description="The most seconds scoring waits for profiles; then it goes by what is in memory.",
     )
     flush_s: float = Field(
-        default=2.0,
+        default=10.0,
         gt=0,
         le=60,
         validation_alias="INSIGHT_FLUSH_S",
-        description="Seconds between savings of changed profiles.",
+        description="Seconds between savings of changed profiles: what a crash makes the learner read again, and how "
+        "old the profiles of replicas that don't learn may be.",
     )
     lease_s: float = Field(
         default=15.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import bson
@@ -74,6 +75,17 @@ async def test_a_profile_only_goes_forwards(ports: Ports) -> None:
     found = await ports.store.load(["a", "b", "c"])
     assert {key: state.sequence for key, state in found.items()} == {"a": 10, "b": 11, "c": 1}
     assert found["a"] == a_state(10)
+
+
+async def test_what_was_thought_new_is_replaced_only_forwards_too(ports: Ports) -> None:
+    """A profile that another replica stored meanwhile is met by the one that was taken for new, under the same rule."""
+    await ports.store.save([("a", a_state(10)), ("b", a_state(10))])
+    taken_for_new = [
+        (key, replace(a_state(sequence), stored=False)) for key, sequence in (("a", 9), ("b", 11), ("c", 1))
+    ]
+    await ports.store.save(taken_for_new)
+    found = await ports.store.load(["a", "b", "c"])
+    assert {key: state.sequence for key, state in found.items()} == {"a": 10, "b": 11, "c": 1}
 
 
 async def test_a_verdict_alone_goes_forwards(ports: Ports) -> None:

@@ -51,37 +51,50 @@ class MongoProfiles:
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
 
+        What is not there yet is inserted, the others are replaced where they stand by `_id` alone: a second condition
+        in the query would cost the server's planner twice what the replacing does.
+
         Raises:
             StoreDown: the outcome is unknown; writing the same again is harmless.
         """
-        updates = [
-            {
-                "q": {"_id": key, **_not_after("sequence", state.sequence), **_not_after("judged", state.judged)},
-                "u": _document(key, state),
-                "upsert": True,
-            }
-            for key, state in profiles
-        ]
+        known = [(key, state) for key, state in profiles if state.stored]
+        if len(known) < len(profiles):
+            known += await self._insert([(key, state) for key, state in profiles if not state.stored])
+        if known:
+            updates = [_replacement(key, state) for key, state in known]
+            self._refused(await self._write({"update": _COLLECTION, "updates": updates}))
+
+    async def _insert(self, profiles: Sequence[tuple[str, ProfileState]]) -> Sequence[tuple[str, ProfileState]]:
+        """Insert profiles and return those that are there after all."""
+        documents = [_document(key, state) for key, state in profiles]
+        refused = self._refused(await self._write({"insert": _COLLECTION, "documents": documents}))
+        return [profiles[place] for place in refused]
+
+    async def _write(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
         async with store_down():
-            answer = await self._database.command(
-                {
-                    "update": _COLLECTION,
-                    "updates": updates,
-                    "ordered": False,
-                    "writeConcern": DURABLE.document,
-                }
+            answer: Mapping[str, Any] = await self._database.command(
+                {**command, "ordered": False, "writeConcern": DURABLE.document}
             )
         if "writeConcernError" in answer:
             raise StoreDown("the profiles are written but not durable yet")
-        # Where the stored profile is ahead, its filter does not match and the upsert meets its key: nothing
-        # to do.
-        failed = [error for error in answer.get("writeErrors", ()) if error["code"] != _DUPLICATE_KEY]
+        return answer
+
+    @staticmethod
+    def _refused(answer: Mapping[str, Any]) -> Sequence[int]:
+        """Return the places of what met its key there."""
+        errors = answer.get("writeErrors", ())
+        failed = [error for error in errors if error["code"] != _DUPLICATE_KEY]
         if failed:
             raise StoreDown(f"{len(failed)} profiles were refused with code {failed[0]['code']}")
+        return [error["index"] for error in errors]
 
 
-def _not_after(field: str, ordinal: int) -> dict[str, Any]:
-    return {field: {"$not": {"$gt": ordinal}}}
+def _replacement(key: str, state: ProfileState) -> dict[str, Any]:
+    """Return the update that takes the stored profile's place unless that contains what this one doesn't."""
+    # Missing is less than any number: a profile that is not there, or of an earlier layout, gives way.
+    gives_way = {"$and": [{"$lte": ["$sequence", state.sequence]}, {"$lte": ["$judged", state.judged]}]}
+    chosen = {"$cond": [gives_way, {"$literal": _document(key, state)}, "$$ROOT"]}
+    return {"q": {"_id": key}, "u": [{"$replaceWith": chosen}], "upsert": True}
 
 
 def _document(key: str, state: ProfileState) -> dict[str, Any]:
