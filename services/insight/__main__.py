@@ -74,8 +74,9 @@ async def serve(settings: InsightSettings) -> None:
     admitted = admission(own, "insight", service=_NAME, callers=settings.callers)
     metrics = InsightMetrics(registry)
 
-    mongo = connect(settings.mongo_url, pool_min=settings.mongo_pool_min, pool_max=settings.mongo_pool_max)
-    database = database_of(mongo, settings.mongo_url)
+    mongo_url = settings.mongo_url.get_secret_value()
+    mongo = connect(mongo_url, pool_min=settings.mongo_pool_min, pool_max=settings.mongo_pool_max)
+    database = database_of(mongo, mongo_url)
     store = MongoProfiles(database)
     profiles = ProfileCache(
         store,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from mesh.settings import Address
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
@@ -40,8 +40,8 @@ class InsightSettings(ExplainingSettings):
         validation_alias="INSIGHT_LEDGER_TARGET",
         description="The ledger whose feed insight learns from: host:port, or dns:///name:port for many.",
     )
-    mongo_url: str = Field(
-        default="mongodb://127.0.0.1:27017/autopay",
+    mongo_url: SecretStr = Field(
+        default=SecretStr("mongodb://127.0.0.1:27017/autopay"),
         validation_alias="MONGO_URL",
         description="MongoDB replica set or mongos, with the database in the path. Write concern and journal are "
         "pinned to majority whatever it says.",

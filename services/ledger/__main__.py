@@ -71,7 +71,8 @@ async def serve(settings: LedgerSettings) -> None:
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
     writes, changes = (_database(settings, settings.write_budget_s) for _ in range(2))
     reads = _database(settings, settings.read_budget_s)
-    patient = mongo.database_of(mongo.connect_patiently(settings.mongo_url), settings.mongo_url)
+    mongo_url = settings.mongo_url.get_secret_value()
+    patient = mongo.database_of(mongo.connect_patiently(mongo_url), mongo_url)
     keys = _keys(settings)
     feed = MongoChangeFeed(changes)
     hub = ChangeHub(feed, render)
@@ -133,13 +134,14 @@ def _clock_ms() -> int:
 
 
 def _database(settings: LedgerSettings, budget_s: float) -> mongo.Database:
+    url = settings.mongo_url.get_secret_value()
     client = mongo.connect(
-        settings.mongo_url,
+        url,
         pool_min=settings.mongo_pool_min,
         pool_max=settings.mongo_pool_max,
         budget_s=budget_s,
     )
-    return mongo.database_of(client, settings.mongo_url)
+    return mongo.database_of(client, url)
 
 
 def _keys(settings: LedgerSettings) -> KeyRing | None:

@@ -42,8 +42,8 @@ class LedgerSettings(MeshSettings):
         validation_alias="LEDGER_WRITERS",
         description="Who may record payments of which source, under TLS: SPIFFE-ID=source,source;SPIFFE-ID=*.",
     )
-    mongo_url: str = Field(
-        default="mongodb://127.0.0.1:27017/autopay",
+    mongo_url: SecretStr = Field(
+        default=SecretStr("mongodb://127.0.0.1:27017/autopay"),
         validation_alias="MONGO_URL",
         description="MongoDB replica set or mongos, with the database in the path. Majority and journal are pinned "
         "whatever it says.",

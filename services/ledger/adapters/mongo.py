@@ -61,7 +61,9 @@ def connect(
             appname="autopay-ledger",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        message = f"MONGO_URL is not a MongoDB URL: {error}"
+        # What is wrong is quoted only where it can't be a part of a password.
+        what = "it holds a password, so no part of it is shown" if "@" in url else str(error)
+        message = f"MONGO_URL is not a MongoDB URL: {what}"
         raise ValueError(message) from None
 
 
