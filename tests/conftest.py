@@ -7,9 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from autopay_cli.embedded_mongo import EmbeddedMongo
 from tests.servers import RunningUp, fresh_database, running_mongo, running_up, why_no_mongod
+
+# How long an example takes says more of what else the machine does, other workers for a start, than of the code.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

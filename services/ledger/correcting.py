@@ -14,6 +14,7 @@ from services.ledger.correction import Correction
 from services.ledger.folding import apply, contradiction, corrections_of, counted, replaced_by, tally_of
 from services.ledger.model import Event, Payment, StoredEvent, Unstorable
 from services.ledger.ports import Conflicting, Payments
+from services.ledger.schema import TooNew, too_new
 from services.ledger.settling import Settler
 
 _ROUNDS_MAX: Final = 5
@@ -48,12 +49,15 @@ class Corrector:
 
         Raises:
             Fault: NOT_RESOLVABLE, the payment would add up amounts of two currencies; ABORTED, other writers were
-                faster each time; NOT_FOUND, there is no such payment.
+                faster each time; NOT_FOUND, there is no such payment; UNAVAILABLE, it is of a newer form.
             NotDurable: whether it was written is unknown.
         """
         payment_id = f"{acceptance.source}:{conflict.event.tx_id}"
         for attempt in range(_ROUNDS_MAX):
-            before = (await self._payments.read_durable([payment_id])).get(payment_id)
+            try:
+                before = (await self._payments.read_durable([payment_id])).get(payment_id)
+            except TooNew:
+                raise too_new() from None
             if before is None:
                 raise _no_payment(conflict.event.tx_id)
             after = await self._corrected(before, conflict, acceptance)

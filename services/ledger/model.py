@@ -85,6 +85,7 @@ class Failure(Enum):
     CONTENDED = "contended"
     UNRESOLVED = "unresolved"
     AMBIGUOUS = "ambiguous"
+    TOO_NEW = "too_new"
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False):

@@ -106,6 +106,7 @@ class Payments(Protocol):
 
         Raises:
             NotDurable: it can't be read now.
+            TooNew: some of them are of a form that is not known here.
         """
 
     async def find_aliased(self, wanted: Mapping[str, Collection[str]], *, rows_max: int) -> Sequence[Aliased]:

@@ -14,6 +14,7 @@ from services.ledger.batch_work import Group
 from services.ledger.folding import NONE_SPILLED
 from services.ledger.model import Failure, Payment, StoredEvent, Unstorable
 from services.ledger.ports import Change, Payments
+from services.ledger.schema import TooNew
 from services.ledger.spilling import change_of
 
 _ROUNDS_MAX: Final = 3
@@ -43,7 +44,11 @@ class Settler:
     async def _settle(self, groups: Sequence[Group], now_ms: int) -> None:
         """Read, classify, write what changes; again for what another writer was faster with."""
         for attempt in range(_ROUNDS_MAX):
-            stored = await self._payments.read_durable([group.id for group in groups])
+            try:
+                stored = await self._payments.read_durable([group.id for group in groups])
+            except TooNew as newer:
+                groups = _without(groups, newer)
+                stored = await self._payments.read_durable([group.id for group in groups]) if groups else {}
             spilled = await self._spilled(groups, stored)
             changes, open_groups = self._classify(groups, stored, spilled, now_ms)
             if changes and await self._payments.update(changes) == len(changes):
@@ -108,3 +113,13 @@ class Settler:
             change = change_of(before, after, kept=0)
             self._payments.encode(change.after)
         return change
+
+
+def _without(groups: Sequence[Group], newer: TooNew) -> Sequence[Group]:
+    """Fail the groups whose payment only a newer version may change; return the others."""
+    for group in groups:
+        if group.id in newer.ids:
+            group.fail(Failure.TOO_NEW)
+            # Nor what is written after it.
+            group.later = None
+    return [group for group in groups if group.id not in newer.ids]

@@ -9,9 +9,10 @@ from typing import Any
 import bson
 from msgspec.structs import replace
 
-from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, of_payment, to_payment
+from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, is_too_new, of_payment, to_payment
 from services.ledger.model import NotDurable, Payment, StoredEvent
 from services.ledger.ports import Aliased, Change, Inserted
+from services.ledger.schema import TooNew
 
 
 class MemoryPayments:
@@ -74,6 +75,8 @@ class MemoryPayments:
         """Return those that exist and are visible."""
         self._done("read_durable")
         found = {}
+        if newer := [each for each in ids if each in self.documents and is_too_new(self.documents[each])]:
+            raise TooNew(newer)
         for payment_id in ids:
             if self.hidden.get(payment_id, 0) > 0:
                 self.hidden[payment_id] -= 1

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import grpc
 import pytest
 from autopay.ledger.v1 import ledger_pb2
-from autopay.type.v1 import delivery_pb2, payment_pb2
+from autopay.type.v1 import delivery_pb2, error_pb2, payment_pb2
 from bson import DatetimeMS
 from pymongo.errors import WriteError
 
+from mesh.channel import call
+from mesh.errors import Fault, Kind
 from services.ledger.adapters import mongo, validators
 from services.ledger.adapters.documents import DISPOSITIONS
 from services.ledger.adapters.retention import INDEX, Retention
@@ -109,12 +112,33 @@ async def test_a_good_document_cannot_be_made_bad(ledger: RunningLedger) -> None
 async def test_a_newer_version_may_write_fields_that_this_one_does_not_know(ledger: RunningLedger) -> None:
     """Old and new replicas write side by side, and this one goes on with what the new one wrote."""
     await ledger.database["transactions"].update_one(
-        {"_id": "autopay:T-1"}, {"$set": {"schema": 2, "from_the_future": {"deep": [1.5]}}}
+        {"_id": "autopay:T-1"}, {"$set": {"from_the_future": {"deep": [1.5]}}}
     )
-    await ledger.database["deliveries"].update_many({}, {"$set": {"schema": 2, "from_the_future": 1}})
+    await ledger.database["deliveries"].update_many({}, {"$set": {"from_the_future": 1}})
     await ledger.record(captured("T-1", event_id="e-2", amount_fixed=False))
     kept = await ledger.database["transactions"].find_one({"_id": "autopay:T-1"})
-    assert (kept["version"], kept["schema"], kept["from_the_future"]) == (2, 2, {"deep": [1.5]})
+    assert (kept["version"], kept["from_the_future"]) == (2, {"deep": [1.5]})
+
+
+async def test_a_payment_of_a_newer_form_is_neither_read_nor_changed(ledger: RunningLedger) -> None:
+    """It is refused by name and may be asked for again, of an updated replica; its neighbours are recorded."""
+    transactions = ledger.database["transactions"]
+    await transactions.update_one({"_id": "autopay:T-1"}, {"$set": {"schema": 2}})
+    events = [captured("T-1", event_id="e-2", amount_fixed=False), captured("T-2")]
+    request = ledger_pb2.RecordRequest(items=[recorded(event) for event in events])
+    refused, neighbour = (await ledger.stub.Record(request, timeout=10)).results
+    assert (refused.error.reason, refused.error.retryable) == (error_pb2.ERROR_REASON_SCHEMA_TOO_NEW, True)
+    assert refused.error.code == grpc.StatusCode.UNAVAILABLE.value[0]
+    assert neighbour.disposition == ledger_pb2.DISPOSITION_RECORDED
+    for view in (ledger_pb2.TRANSACTION_VIEW_BASIC, ledger_pb2.TRANSACTION_VIEW_FULL):
+        with pytest.raises(Fault) as fault:
+            await call(
+                ledger.stub.GetTransaction,
+                ledger_pb2.GetTransactionRequest(source="autopay", tx_id="T-1", view=view),
+                timeout_s=10,
+            )
+        assert (fault.value.kind, fault.value.reason) == (Kind.UNAVAILABLE, "SCHEMA_TOO_NEW")
+    assert (await transactions.find_one({"_id": "autopay:T-1"}))["version"] == 1
 
 
 async def test_a_payment_from_before_the_validator_still_takes_its_money_events(ledger: RunningLedger) -> None:

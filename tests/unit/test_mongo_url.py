@@ -25,7 +25,7 @@ def _insight(url: str) -> Any:
 
 @pytest.mark.parametrize("settings", [LedgerSettings, InsightSettings])
 def test_settings_do_not_print_it(
-    settings: type[LedgerSettings] | type[InsightSettings], monkeypatch: pytest.MonkeyPatch
+    settings: type[LedgerSettings | InsightSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However settings are printed, a log line or a traceback, the password is not in it."""
     monkeypatch.setenv("MONGO_URL", "mongodb://user:hunter2@127.0.0.1/autopay")

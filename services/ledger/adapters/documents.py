@@ -17,6 +17,7 @@ from bson.errors import BSONError
 from services.ledger.adapters.analysis_documents import of_queued, to_analysis
 from services.ledger.adapters.event_documents import integer, of_event, of_tally, to_events, to_tally
 from services.ledger.model import Delivery, Disposition, Flag, Item, Payment, Status, Totals, Unstorable
+from services.ledger.schema import TooNew
 
 SCHEMA: Final = 1
 # MongoDB's own bound is 16 MiB, of a change stream's entry as well; a delivery near a megabyte is none.
@@ -142,8 +143,19 @@ def of_delivery(
     return document
 
 
+def is_too_new(document: Mapping[str, Any]) -> bool:
+    """Return whether a newer version wrote a document in a form that is not known here."""
+    return bool(document.get("schema", SCHEMA) > SCHEMA)
+
+
 def to_payment(document: Mapping[str, Any]) -> Payment:
-    """Return the payment a document holds; absent fields are what `of_payment` left out."""
+    """Return the payment a document holds; absent fields are what `of_payment` left out.
+
+    Raises:
+        TooNew: a newer version wrote it, in a form that is not known here.
+    """
+    if is_too_new(document):
+        raise TooNew([document["_id"]])
     return Payment(
         id=document["_id"],
         source=document["source"],

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import PyMongoError
 
 from services.ledger.adapters.analysis_documents import STATES, of_analysis
-from services.ledger.adapters.documents import to_payment
+from services.ledger.adapters.documents import is_too_new, to_payment
 from services.ledger.analysing import Task
 from services.ledger.analysis import ATTEMPTS_MAX, Analysis, AnalysisState
 from services.ledger.model import NotDurable
@@ -52,7 +52,8 @@ class MongoAnalyses:
             ).to_list(len(ids))
         except PyMongoError as error:
             raise NotDurable(str(error)) from error
-        return [_task(document) for document in documents]
+        # What a newer version wrote is for its replicas: the lease runs out, and one of them takes it.
+        return [_task(document) for document in documents if not is_too_new(document)]
 
     async def complete(
         self, payment_id: str, token: str, result: Analysis | str, *, final: bool

@@ -9,11 +9,20 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from services.ledger.adapters.analysis_documents import of_queued
-from services.ledger.adapters.documents import PAYMENT_BYTES_MAX, SCHEMA, encode, of_payment, state_of, to_payment
+from services.ledger.adapters.documents import (
+    PAYMENT_BYTES_MAX,
+    SCHEMA,
+    encode,
+    is_too_new,
+    of_payment,
+    state_of,
+    to_payment,
+)
 from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
 from services.ledger.model import NotDurable, Payment, StoredEvent
 from services.ledger.ports import Aliased, Change, Inserted
+from services.ledger.schema import TooNew
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -45,6 +54,8 @@ class MongoPayments:
             documents = await self._collection.find({"_id": {"$in": list(ids)}}).to_list(len(ids))
         except PyMongoError as error:
             raise NotDurable(str(error)) from error
+        if newer := [document["_id"] for document in documents if is_too_new(document)]:
+            raise TooNew(newer)
         return {document["_id"]: to_payment(document) for document in documents}
 
     async def find_aliased(self, wanted: Mapping[str, Collection[str]], *, rows_max: int) -> Sequence[Aliased]:

@@ -13,6 +13,7 @@ from mesh.errors import Fault, Kind
 from services.ledger.adapters.documents import to_payment
 from services.ledger.adapters.mongo_payments import overflow_of
 from services.ledger.read_ports import Found, Scan, SelectBy
+from services.ledger.schema import TooNew, too_new
 
 if TYPE_CHECKING:
     from motor.motor_asyncio import AsyncIOMotorCollection
@@ -40,6 +41,7 @@ _COUNT: Final = {"$add": [{"$size": {"$ifNull": ["$events", []]}}, {"$ifNull": [
 _SPILLED_EVENTS_MAX: Final = 1_000
 # Everything but the events: those of a long-lived payment outweigh all the rest.
 _WITHOUT_EVENTS: Final = (
+    "schema",
     "source",
     "tx_id",
     "version",
@@ -157,7 +159,10 @@ def _is_empty(scan: Scan) -> bool:
 
 
 def _found(document: Mapping[str, Any]) -> Found:
-    payment = to_payment(document)
+    try:
+        payment = to_payment(document)
+    except TooNew:
+        raise too_new() from None
     return Found(payment=payment, event_count=document.get("event_count", len(payment.events)))
 
 

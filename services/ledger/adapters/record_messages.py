@@ -45,6 +45,12 @@ _FAILURES: Final = {
         "Other writers won every attempt for this payment; send the same item again.",
         True,
     ),
+    Failure.TOO_NEW: (
+        grpc.StatusCode.UNAVAILABLE,
+        "SCHEMA_TOO_NEW",
+        "The payment is stored in a newer form than this replica knows; an updated replica can record it.",
+        True,
+    ),
     Failure.UNRESOLVED: (
         grpc.StatusCode.NOT_FOUND,
         "NOT_FOUND",

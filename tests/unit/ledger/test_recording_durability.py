@@ -211,3 +211,14 @@ async def test_a_retry_after_a_lost_count_is_not_counted_again(rig: Rig) -> None
     rig.deliveries.heal()
     await rig.record(item("d-1", event(), body=b"{}"))
     assert rig.deliveries.documents[key_of(b"{}")]["count"] == 2
+
+
+async def test_a_payment_of_a_newer_form_is_left_to_an_updated_replica(rig: Rig) -> None:
+    """Its item fails alone and may be sent again; nothing of what a newer version wrote is changed or lost."""
+    await rig.record(item("d-0", event("T-1")), item("d-00", event("T-2")))
+    newer = rig.payments.documents["autopay:T-1"]
+    newer |= {"schema": 2, "unheard_of": True}
+    before = dict(newer)
+    again = [item("d-1", refund("e-2", 300)), item("d-2", refund("e-2", 300, tx_id="T-2")), item("d-3", event("T-3"))]
+    assert await rig.outcomes(*again) == [Failure.TOO_NEW, [UPDATED], [CREATED]]
+    assert rig.payments.documents["autopay:T-1"] == before

@@ -34,6 +34,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_NOT_RESOLVABLE: _ClassVar[ErrorReason]
     ERROR_REASON_KEY_MISSING: _ClassVar[ErrorReason]
+    ERROR_REASON_SCHEMA_TOO_NEW: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_TOO_LARGE: ErrorReason
@@ -62,3 +63,4 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_NOT_RESOLVABLE: ErrorReason
 ERROR_REASON_KEY_MISSING: ErrorReason
+ERROR_REASON_SCHEMA_TOO_NEW: ErrorReason
