@@ -143,8 +143,8 @@ lock: ## Resolve the dependencies again into the two locks (needs uv)
 mock: $(READY) ## Send mock webhooks to the running mesh and say what came back
 	@$(BIN)/autopay simulate $(ARGS)
 
-report: ## Write a report from the running mesh (not built yet)
-	@echo 'report: `autopay report` is not built yet; CHANGELOG.md lists what is' >&2; exit 2
+report: $(READY) ## Write report.html, the last day of the running mesh; ARGS="--since 7d --format md" for others
+	@$(BIN)/autopay report $(or $(ARGS),--format html --out report.html)
 
 bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service (needs wrk)
 	@$(PYTHON) -m bench $(ARGS)

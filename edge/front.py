@@ -13,7 +13,7 @@ _INDEX: Final = Index(
     name="AutoPay mesh",
     about="Send signed payment webhooks here; read what became of them with an API key.",
     webhooks=["/webhooks/payments", "/webhook/payment"],
-    reads=["/transaction/{tx_id}", "/transactions", "/monitoring/health", "/monitoring/errors"],
+    reads=["/transaction/{tx_id}", "/transactions", "/reports/daily", "/monitoring/health", "/monitoring/errors"],
     documents=["/openapi.json", "/docs", "/redoc"],
 )
 

@@ -77,3 +77,11 @@ class Analysed:
 
     state: AnalysisState
     analysis: Analysis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedReport:
+    """A report as insight made it."""
+
+    content: bytes
+    media_type: str

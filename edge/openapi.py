@@ -12,8 +12,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from edge.key_entries import Scope
 from edge.questions import PaymentQuestion, PaymentsQuestion
+from edge.reports import ReportQuestion
 from edge.representations import (
     Acknowledgement,
+    DailyReport,
     Errors,
     FullPayment,
     Health,
@@ -31,7 +33,18 @@ _ANY_KEY: Final[list[dict[str, list[str]]]] = [{"apiKey": []}, {"bearer": []}]
 _MONITORING_KEY: Final = [{"monitoringKey": []}, *_ANY_KEY]
 _TYPES: Final[Mapping[str, Any]] = {
     each.__name__: each
-    for each in (Acknowledgement, Errors, FullPayment, Health, Index, NativeDelivery, Payment, PaymentPage, Problem)
+    for each in (
+        Acknowledgement,
+        DailyReport,
+        Errors,
+        FullPayment,
+        Health,
+        Index,
+        NativeDelivery,
+        Payment,
+        PaymentPage,
+        Problem,
+    )
 }
 _SECURITY: Final = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -49,6 +62,7 @@ class Read:
         answers: status → the type of its body.
         headers: headers of the 200, with what they say.
         problems: statuses answered with problem+json.
+        documents: other media types of the 200, whose content has no schema.
     """
 
     path: str
@@ -59,6 +73,7 @@ class Read:
     scope: Scope | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: Sequence[int] = ()
+    documents: Sequence[str] = ()
 
 
 READS: Final = (
@@ -82,6 +97,17 @@ READS: Final = (
         answers={200: "PaymentPage"},
         headers={"Link": 'The next page, rel="next"; absent after the last.'},
         problems=(422, *_READ_PROBLEMS),
+    ),
+    Read(
+        path="/reports/daily",
+        summary="What was paid in a day",
+        tag="reports",
+        question=ReportQuestion,
+        scope=Scope.REPORTS_READ,
+        answers={200: "DailyReport"},
+        documents=("text/html", "text/markdown", "application/pdf"),
+        headers={"Content-Security-Policy": "What the page may do: nothing but show itself."},
+        problems=(404, 422, 501, *_READ_PROBLEMS),
     ),
     Read(
         path="/monitoring/health",
@@ -145,6 +171,8 @@ def _read(read: Read) -> dict[str, Any]:
         content: dict[str, Any] = {}
         if body := read.answers.get(status):
             content[_JSON] = {"schema": _reference(body)}
+        if status == HTTPStatus.OK:
+            content.update({media_type: {"schema": {}} for media_type in read.documents})
         if status in read.problems:
             content.update(_problem())
         response: dict[str, Any] = {"description": HTTPStatus(status).phrase}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from edge.incidents import State
-from edge.model import Analysed, Answer, Delivery
+from edge.model import Analysed, Answer, Delivery, RenderedReport
 from edge.questions import PaymentsQuestion
 from edge.representations import FullPayment, Payment
 
@@ -53,3 +54,13 @@ class SharedIncidents(Protocol):
 
     async def everywhere(self) -> State | None:
         """Return it, None where there is no storage or it doesn't answer."""
+
+
+class InsightReports(Protocol):
+    """Makes reports. Every method raises Fault: it can't be made now, or not in this format here."""
+
+    async def report(self, since: datetime, until: datetime, form: str, *, timeout_s: float) -> RenderedReport:
+        """Return the report of a period as "json", "md", "html" or "pdf"."""
+
+    async def stored(self, form: str, *, timeout_s: float) -> RenderedReport:
+        """Return the report that was stored last. NOT_FOUND where none was."""

@@ -25,6 +25,7 @@ _TITLES: Final = {
     422: "Fields are wrong",
     429: "Too many requests",
     500: "A bug on our side",
+    501: "Not built, or not installed here",
     503: "Not durable; send it again",
 }
 _STATUS_BY_KIND: Final = {
@@ -42,6 +43,7 @@ _STATUS_BY_REASON: Final = {
     "SOURCE_UNKNOWN": 404,
     "TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA": 415,
+    "NOT_IMPLEMENTED": 501,
     "RATE_LIMITED": 429,
     # Of the mesh to us: an allow-list is wrong. The sender did nothing wrong and should try again.
     "FORBIDDEN": 503,

@@ -37,11 +37,13 @@ def _moment(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 
-class _Question(BaseModel):
+class Question(BaseModel):
+    """A path's query; what it doesn't name is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class PaymentQuestion(_Question):
+class PaymentQuestion(Question):
     """The query of `/transaction/{tx_id}`."""
 
     source: Source | None = Field(default=None, description="The payment's source; needed where several know the id.")
@@ -51,7 +53,7 @@ class PaymentQuestion(_Question):
     )
 
 
-class PaymentsQuestion(_Question):
+class PaymentsQuestion(Question):
     """The query of `/transactions`: the most selective condition is looked up in an index, the others narrow it."""
 
     account: Account | None = Field(default=None, description="Only payments of this account.")
@@ -122,7 +124,7 @@ def is_tx_id(text: str) -> bool:
     return re.fullmatch(_TX_ID[1:-1], text, re.ASCII) is not None
 
 
-QuestionT = TypeVar("QuestionT", bound=_Question)
+QuestionT = TypeVar("QuestionT", bound=Question)
 
 
 def read(question: type[QuestionT], parameters: Mapping[str, Sequence[str]]) -> QuestionT:

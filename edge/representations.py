@@ -232,3 +232,78 @@ class Index(TypedDict):
     webhooks: list[str]
     reads: list[str]
     documents: list[str]
+
+
+class ReportVolume(TypedDict):
+    """Payments in one currency."""
+
+    currency: str
+    count: int
+    amount: DecimalText
+    captured: DecimalText
+    refunded: DecimalText
+    paid: Annotated[int, Field(description="Captured, whatever came after.")]
+    decided: Annotated[int, Field(description="Captured, failed or canceled.")]
+
+
+class ReportTotals(TypedDict):
+    """The counts of a period."""
+
+    count: int
+    success_percent: float | None
+    volumes: list[ReportVolume]
+
+
+class ReportAccount(TypedDict):
+    """A masked account, and what it paid or was paid in one currency."""
+
+    account: str
+    currency: str
+    count: int
+    amount: DecimalText
+
+
+class ReportSlot(TypedDict):
+    """An hour or a day, UTC."""
+
+    start: str
+    count: int
+
+
+class ReportAnomaly(TypedDict):
+    """A payment of high or critical risk."""
+
+    source: str
+    tx_id: str
+    recorded_at: Moment
+    level: Literal["high", "critical"]
+    score: Annotated[float, Field(ge=0, le=1)]
+    amount: Annotated[str, Field(description="With its currency.")]
+    sender: str
+    receiver: str
+    reasons: list[str]
+
+
+class ReportNarrative(TypedDict):
+    """The report in words; every number in them is one of its figures."""
+
+    author: Annotated[str, Field(description='"rules", or the version of a model.')]
+    sentences: list[str]
+
+
+class DailyReport(TypedDict):
+    """What was paid from since to before until, beside the period of the same length before."""
+
+    since: Moment
+    until: Moment
+    made_at: Moment
+    now: ReportTotals
+    before: ReportTotals
+    statuses: dict[str, int]
+    risk_levels: dict[str, int]
+    senders: list[ReportAccount]
+    receivers: list[ReportAccount]
+    slots: list[ReportSlot]
+    anomaly_count: int
+    anomalies: Annotated[list[ReportAnomaly], Field(description="The gravest and newest of them, at most 20.")]
+    narrative: ReportNarrative

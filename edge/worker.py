@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from edge import admin, documents, front, key_entries, limits, openapi, sources, unserved
 from edge.adapters import ingest_client, ledger_client
 from edge.adapters.health_client import GrpcHealth
+from edge.adapters.insight_reports import GrpcReports
 from edge.adapters.redis_incidents import RedisIncidents
 from edge.api_keys import ApiKeys
 from edge.board import Board
@@ -33,6 +34,7 @@ from edge.payments import Payments
 from edge.ports import SharedIncidents
 from edge.problems import problem
 from edge.readiness import Readiness
+from edge.reports import Reports
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
@@ -146,10 +148,12 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
         shared = _shared(settings, ids, incidents, log, stack)
         monitoring = Monitoring(dependencies, group, shared)
+        reports = Reports(GrpcReports(insight))
         routes = [
             *front.routes(surface),
             *documents.routes(surface, openapi.document(configured.values(), public_url=settings.public_url)),
             *payments.routes(surface),
+            *reports.routes(surface),
             *monitoring.routes(surface),
         ]
         app = build(settings, configured, webhooks, routes, ids)

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
@@ -24,22 +25,29 @@ from mesh.server import Server
 from mesh.telemetry import Telemetry
 from services.insight.adapters.gemini_model import GeminiModel
 from services.insight.adapters.ledger_feed import LedgerFeed
+from services.insight.adapters.ledger_figures import LedgerFigures
 from services.insight.adapters.ledger_work import LedgerWork
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_profiles import MongoProfiles
+from services.insight.adapters.mongo_reports import MongoReports
 from services.insight.adapters.mongo_spending import MongoSpending
+from services.insight.adapters.report_pdf import to_pdf
 from services.insight.advising import Adviser
 from services.insight.bounded_model import BoundedModel
 from services.insight.cache import CacheLimits, ProfileCache
 from services.insight.circuit import Circuit, CircuitState
+from services.insight.daily_reports import DailyReports
 from services.insight.explaining import ExplainingLimits, ExplainingWorker
 from services.insight.explaining_metrics import ExplainingMetrics
 from services.insight.gate import Gate
 from services.insight.gemini_explainer import GeminiExplainer
+from services.insight.gemini_narrator import GeminiNarrator
 from services.insight.learning import Learner, LearningLimits
 from services.insight.metrics import InsightMetrics
 from services.insight.observed_model import ObservedModel
+from services.insight.report_making import ReportMaker
+from services.insight.reporting import Reporter
 from services.insight.saving import Saver
 from services.insight.scoring import Scorer
 from services.insight.settings import InsightSettings
@@ -108,13 +116,17 @@ async def serve(settings: InsightSettings) -> None:
         log=log,
         observer=metrics,
     )
+    gemini, stored = _gemini(settings, database, registry, traces), MongoReports(database)
+    narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
+    maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
     server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
-        WholeServicer(scorer=Scorer(profiles), adviser=Adviser(work), tracing=traces, observer=metrics), server.raw
+        WholeServicer(scorer=Scorer(profiles), adviser=Adviser(work), maker=maker, tracing=traces, observer=metrics),
+        server.raw,
     )
     await _listen(server, settings, registry, log)
     learning = asyncio.create_task(learner.run())
-    async with _explaining(settings, work, database=database, server=server, registry=registry, traces=traces, log=log):
+    async with _explaining(settings, work, gemini, server, log), _reporting(settings, maker, stored, log):
         await stop.wait()
         learning.cancel()
         with suppress(asyncio.CancelledError):
@@ -131,21 +143,21 @@ async def serve(settings: InsightSettings) -> None:
     told.shutdown()
 
 
-@asynccontextmanager
-async def _explaining(
-    settings: InsightSettings,
-    work: LedgerWork,
-    *,
-    database: Database,
-    server: Server,
-    registry: CollectorRegistry,
-    traces: tracing.Tracing,
-    log: FilteringBoundLogger,
-) -> AsyncIterator[None]:
-    """Have payments explained by a model while the context lasts; nothing happens where the rules do it on read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gemini:
+    """The model within its bounds."""
+
+    gate: Gate
+    model: BoundedModel
+    metrics: ExplainingMetrics
+
+
+def _gemini(
+    settings: InsightSettings, database: Database, registry: CollectorRegistry, traces: tracing.Tracing
+) -> _Gemini | None:
+    """Return the model that explains and narrates, None where the rules do."""
     if not settings.asks_gemini:
-        yield
-        return
+        return None
     circuit = Circuit(failures_max=settings.gemini_failures_max, open_s=settings.gemini_open_s, clock=time.monotonic)
     metrics = ExplainingMetrics(registry, circuit)
     gate = Gate(
@@ -158,29 +170,55 @@ async def _explaining(
         ),
         clock=time.monotonic,
     )
-    gemini = GeminiModel(
+    plain = GeminiModel(
         api_key=settings.gemini_key.get_secret_value(), name=settings.gemini_model, endpoint=settings.gemini_endpoint
     )
-    seen = ObservedModel(gemini, name=settings.gemini_model, tracing=traces, observer=metrics)
+    seen = ObservedModel(plain, name=settings.gemini_model, tracing=traces, observer=metrics)
+    return _Gemini(gate=gate, model=BoundedModel(seen, gate, observer=metrics), metrics=metrics)
+
+
+@asynccontextmanager
+async def _explaining(
+    settings: InsightSettings, work: LedgerWork, gemini: _Gemini | None, server: Server, log: FilteringBoundLogger
+) -> AsyncIterator[None]:
+    """Have payments explained by the model while the context lasts; without one the rules do it on read."""
+    if gemini is None:
+        yield
+        return
     worker = ExplainingWorker(
         work,
-        GeminiExplainer(BoundedModel(seen, gate, observer=metrics), timeout_s=settings.gemini_timeout_s),
-        gate,
+        GeminiExplainer(gemini.model, timeout_s=settings.gemini_timeout_s),
+        gemini.gate,
         ExplainingLimits(
             slots=settings.gemini_concurrency,
             batch_max=settings.gemini_batch_max,
             lease_s=settings.explain_lease_s,
             timeout_s=settings.gemini_timeout_s,
         ),
-        observer=metrics,
+        observer=gemini.metrics,
         log=log,
     )
     worker.start()
-    showing = asyncio.create_task(_show_circuit(server, circuit))
+    showing = asyncio.create_task(_show_circuit(server, gemini.gate.circuit))
     log.info("explaining", model=settings.gemini_model)
     yield
     showing.cancel()
     await worker.close(grace_s=settings.drain_grace_s)
+
+
+@asynccontextmanager
+async def _reporting(
+    settings: InsightSettings, maker: ReportMaker, stored: MongoReports, log: FilteringBoundLogger
+) -> AsyncIterator[None]:
+    """Have the reports that are due stored while the context lasts."""
+    if not settings.report_cron:
+        yield
+        return
+    daily = asyncio.create_task(DailyReports(maker, stored, expression=settings.report_cron, log=log).run())
+    yield
+    daily.cancel()
+    with suppress(asyncio.CancelledError):
+        await daily
 
 
 async def _show_circuit(server: Server, circuit: Circuit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import grpc
@@ -13,9 +14,18 @@ from mesh.errors import invalid
 from services.insight.advising import Adviser
 from services.insight.explanation import Explanation
 from services.insight.model import Risk
+from services.insight.report_making import ReportMaker
+from services.insight.report_model import Period
 
 _source = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII).fullmatch
 _TX_ID_MAX: Final = 100
+_FORMATS: Final[Mapping[int, str]] = {
+    insight_pb2.REPORT_FORMAT_UNSPECIFIED: "json",
+    insight_pb2.REPORT_FORMAT_JSON: "json",
+    insight_pb2.REPORT_FORMAT_MARKDOWN: "md",
+    insight_pb2.REPORT_FORMAT_HTML: "html",
+    insight_pb2.REPORT_FORMAT_PDF: "pdf",
+}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -23,9 +33,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AdviceServicer(insight_pb2_grpc.InsightServiceServicer):
     """The RPCs that advise people."""
 
-    def __init__(self, adviser: Adviser) -> None:
-        """Explain through `adviser`."""
+    def __init__(self, adviser: Adviser, maker: ReportMaker) -> None:
+        """Explain through `adviser`, report through `maker`."""
         self._adviser = adviser
+        self._maker = maker
 
     async def ExplainTransaction(
         self, request: insight_pb2.ExplainTransactionRequest, context: Context
@@ -40,6 +51,21 @@ class AdviceServicer(insight_pb2_grpc.InsightServiceServicer):
         if subject.risk is not None:
             response.risk.CopyFrom(_risk_message(subject.risk))
         return response
+
+    async def GenerateReport(
+        self, request: insight_pb2.GenerateReportRequest, context: Context
+    ) -> insight_pb2.GenerateReportResponse:
+        """Render the report of a period, or return the one stored last."""
+        form = _FORMATS.get(request.format)
+        if form is None:
+            raise invalid("format", "must be one of ReportFormat")
+        if request.stored:
+            if request.since_ms or request.until_ms:
+                raise invalid("stored", "has a period of its own; leave since_ms and until_ms out")
+            document = await self._maker.latest(form)
+        else:
+            document = await self._maker.make(Period(since_ms=request.since_ms, until_ms=request.until_ms), form)
+        return insight_pb2.GenerateReportResponse(content=document.content, media_type=document.media_type)
 
 
 def explanation_message(explanation: Explanation) -> insight_pb2.Explanation:

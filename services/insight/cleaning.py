@@ -53,11 +53,15 @@ def masked(text: str, aliases: Mapping[str, str] | None = None) -> str:
     return _NUMBER.sub(_number_mask, text)
 
 
+def plain(text: str, most: int) -> str:
+    """Return a model's text: visible, without markup, links or addresses, cut to `most`; not escaped."""
+    bare = _EMAIL.sub("[e-mail]", _LINK.sub("[link]", _TAG.sub("", visible(text, most))))
+    return _CARD.sub(_number_mask, _IBAN.sub("[IBAN]", bare))[:most]
+
+
 def printable(text: str, most: int) -> str:
-    """Return a model's text for a page: visible, without markup, links or addresses, escaped, cut to `most`."""
-    plain = _EMAIL.sub("[e-mail]", _LINK.sub("[link]", _TAG.sub("", visible(text, most))))
-    plain = _CARD.sub(_number_mask, _IBAN.sub("[IBAN]", plain))
-    escaped = html.escape(plain, quote=False)
+    """Return a model's text for a page: as `plain`, and escaped, cut to `most`."""
+    escaped = html.escape(plain(text, most), quote=False)
     if len(escaped) <= most:
         return escaped
     cut = escaped[:most]

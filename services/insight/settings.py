@@ -9,9 +9,10 @@ from pydantic import Field, SecretStr, model_validator
 from mesh.settings import Address
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
 from services.insight.explaining_settings import ExplainingSettings
+from services.insight.reporting_settings import ReportingSettings
 
 
-class InsightSettings(ExplainingSettings):
+class InsightSettings(ExplainingSettings, ReportingSettings):
     """What insight reads from its environment."""
 
     bind: Address = Field(

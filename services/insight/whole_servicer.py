@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.tracing import Tracing
 from services.insight.advice_servicer import AdviceServicer
 from services.insight.advising import Adviser
+from services.insight.report_making import ReportMaker
 from services.insight.scoring import Scorer
 from services.insight.servicer import InsightServicer, Observer
 
@@ -12,7 +13,9 @@ from services.insight.servicer import InsightServicer, Observer
 class WholeServicer(AdviceServicer, InsightServicer):
     """Every RPC of insight."""
 
-    def __init__(self, *, scorer: Scorer, adviser: Adviser, tracing: Tracing, observer: Observer) -> None:
+    def __init__(
+        self, *, scorer: Scorer, adviser: Adviser, maker: ReportMaker, tracing: Tracing, observer: Observer
+    ) -> None:
         """Serve with these use cases."""
         InsightServicer.__init__(self, scorer, tracing=tracing, observer=observer)
-        AdviceServicer.__init__(self, adviser)
+        AdviceServicer.__init__(self, adviser, maker)

@@ -28,6 +28,7 @@ from edge.model import Answer, Delivery
 from edge.monitoring import Monitoring, NotShared
 from edge.payments import Payments
 from edge.readiness import Readiness
+from edge.reports import Reports
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.surface import Surface
@@ -40,6 +41,7 @@ from providers.contract import Provider
 from tests.fakes.checks import FakeChecks
 from tests.fakes.ingest import FakeIngest
 from tests.fakes.ledger_reads import FakeLedgerReads
+from tests.fakes.reports import FakeReports
 
 SECRET = "s3cret-of-the-tests-0123456789abcdef"
 API_KEY = "reader.0123456789abcdefghijkl"
@@ -75,6 +77,7 @@ class Edge:
     ingest: FakeIngest
     ledger: FakeLedgerReads
     checks: FakeChecks
+    reports: FakeReports
     log: io.TextIOWrapper
     rotation: Rotation
 
@@ -162,13 +165,14 @@ async def running_edge(
     surface = Surface(
         keys=keys, ids=ids, readiness=readiness, tracing=tracing, log=log, limits=budgets, incidents=incidents
     )
-    checks = FakeChecks()
+    checks, reports = FakeChecks(), FakeReports()
     monitoring = Monitoring(Dependencies(checks), group, NotShared())
     routes = [
         *monitoring.routes(surface),
         *front.routes(surface),
         *documents.routes(surface, openapi.document(configured.values())),
         *Payments(ledger, sources=list(configured)).routes(surface),
+        *Reports(reports).routes(surface),
     ]
     public, inside = _listen("127.0.0.1:0"), _listen("127.0.0.1:0")
     async with AsyncExitStack() as stack:
@@ -200,6 +204,7 @@ async def running_edge(
             ingest=ingest,
             ledger=ledger,
             checks=checks,
+            reports=reports,
             log=written,
             rotation=Rotation(configured, keyring, registry=registry, log=log),
         )

@@ -120,14 +120,16 @@ class RecordLabelResponse(_message.Message):
     def __init__(self, changed: bool = ...) -> None: ...
 
 class GenerateReportRequest(_message.Message):
-    __slots__ = ("since_ms", "until_ms", "format")
+    __slots__ = ("since_ms", "until_ms", "format", "stored")
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
     since_ms: int
     until_ms: int
     format: ReportFormat
-    def __init__(self, since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., format: _Optional[_Union[ReportFormat, str]] = ...) -> None: ...
+    stored: bool
+    def __init__(self, since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., format: _Optional[_Union[ReportFormat, str]] = ..., stored: bool = ...) -> None: ...
 
 class GenerateReportResponse(_message.Message):
     __slots__ = ("content", "media_type")

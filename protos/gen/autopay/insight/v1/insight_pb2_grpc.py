@@ -77,7 +77,8 @@ class InsightServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainTransaction(self, request, context):
-        """ExplainTransaction shows the arithmetic behind a stored score. Not built yet: answers UNIMPLEMENTED.
+        """ExplainTransaction shows a stored score with its reasons, and an explanation: the stored one where there is one, else
+        the rules'. The features are not built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +93,8 @@ class InsightServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GenerateReport(self, request, context):
-        """GenerateReport renders the report of a period. Not built yet: answers UNIMPLEMENTED.
+        """GenerateReport renders the report of a period, or returns the one that was stored last. NOT_FOUND where none was;
+        UNIMPLEMENTED for PDF where what that needs isn't installed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
