@@ -29,8 +29,9 @@ def main() -> None:
         settings = EdgeSettings.load()
         # A supervisor would start workers that can't read them again and again.
         identity.of(settings)
-        sources.load(settings)
         inherited = PUBLIC_FD in os.environ
+        if settings.workers > 1 and not inherited:
+            sources.load(settings)
         if inherited:
             _end_with_supervisor()
         public = _inherited(PUBLIC_FD) if inherited else _listen(settings.bind)

@@ -8,29 +8,14 @@ from typing import Final
 
 from aiohttp import web
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from edge.networks import Network
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _UNKNOWN: Final = "unknown"
 _HOPS_MAX: Final = 32
 # Whoever has one IPv6 address has the 2**64 beside it, too.
 _IPV6_PREFIX: Final = 64
-
-
-def networks_of(text: str) -> Sequence[Network]:
-    """Return comma-separated addresses and CIDR blocks.
-
-    Raises:
-        ValueError: one is neither; the text names it.
-    """
-    networks = []
-    for part in text.split(","):
-        if block := part.strip():
-            try:
-                networks.append(ipaddress.ip_network(block))
-            except ValueError:
-                raise ValueError(f"{block} is no address and no CIDR block (with its host bits zero)") from None
-    return tuple(networks)
 
 
 class ClientAddresses:

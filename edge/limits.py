@@ -16,7 +16,8 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 from prometheus_client import CollectorRegistry, Gauge
 
-from edge.client_address import ClientAddresses, networks_of
+from edge.client_address import ClientAddresses
+from edge.networks import networks_of
 from edge.settings import EdgeSettings, rate_of
 from mesh.errors import Fault, Kind
 from mesh.metrics import Counts

@@ -11,7 +11,7 @@ from limits import RateLimitItem, parse
 from pydantic import Field, SecretStr, model_validator
 
 from edge import key_entries
-from edge.client_address import networks_of
+from edge.networks import networks_of
 from mesh.settings import Address, MeshSettings, prefixed
 from mesh.trust import check_plaintext, tls_authorities, tls_certificate, tls_key
 

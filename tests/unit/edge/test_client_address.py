@@ -6,7 +6,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from edge.client_address import ClientAddresses, networks_of
+from edge.client_address import ClientAddresses
+from edge.networks import networks_of
 
 TRUSTED = "10.0.0.0/8, 192.0.2.1, 2001:db8:1::/48"
 
