@@ -67,6 +67,12 @@ def table(scrapes: Mapping[str, Iterable[Family]]) -> str:
     return "\n".join(lines)
 
 
+def rows(text: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the rows of such a table by the metric: type, labels, process, what."""
+    cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in text.splitlines()[2:]]
+    return {row[0]: row[1:] for row in cells}
+
+
 def series(scrapes: Mapping[str, Iterable[Family]]) -> int:
     """Return how many series there are in all."""
     return sum(family.series for families in scrapes.values() for family in families)
