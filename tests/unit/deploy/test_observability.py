@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.k8s import check
-from deploy.observability import dashboards
+from deploy.observability import panels
 from tests import queries
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,10 +56,10 @@ def test_kubernetes_has_the_same_rules() -> None:
     assert component["spec"]["groups"] == queries.groups()
 
 
-@pytest.mark.parametrize("name", dashboards.PANELS)
+@pytest.mark.parametrize("name", panels.PANELS)
 def test_dashboards_are_what_the_panels_say(name: str) -> None:
-    """A dashboard is changed in dashboards.py, which writes it."""
-    assert (dashboards.HERE / f"{name}.json").read_text() == dashboards.render(name)
+    """A dashboard is changed in panels.py, which writes it."""
+    assert (panels.HERE / f"{name}.json").read_text() == panels.render(name)
 
 
 def test_metrics_are_found_in_a_query() -> None:

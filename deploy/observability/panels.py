@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboards beside this file from the panels below: python deploy/observability/dashboards.py."""
+"""Writes the Grafana dashboards beside this file from the panels below: python deploy/observability/panels.py."""
 
 from __future__ import annotations
 
