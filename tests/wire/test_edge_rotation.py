@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.secret_mounts import mount
 from tests.wire.edge_processes import BODY, connections, running, signed, until
@@ -48,6 +49,7 @@ class Load:
         return response.status
 
 
+@pytest.mark.timed
 async def test_a_secret_is_replaced_under_load_without_a_refused_delivery(tmp_path: Path) -> None:
     """Add the new key, switch the sender, remove the old: nothing valid is refused, and the old key is within 5 s."""
     secrets = mount(tmp_path / "secrets", "..1", {"autopay/2025": OLD})

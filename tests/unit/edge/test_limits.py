@@ -12,7 +12,7 @@ from limits.aio.storage import MemoryStorage
 from prometheus_client import CollectorRegistry
 
 from edge import limits
-from edge.limits import Budget, Counter, Unlimited
+from edge.limits import Budget, Counter, Over, Unlimited
 from edge.settings import EdgeSettings, rate_of
 from mesh import logs
 from mesh.errors import Fault
@@ -157,13 +157,24 @@ async def test_strangers_fill_no_memory() -> None:
 async def test_who_is_over_a_limit_is_not_asked_for_again() -> None:
     """A flood from one address costs the storage as much as its budget, until the window ends."""
     storage = Hanging()
-    limit = budget("3/second", counter(storage))
+    limit = budget("3/minute", counter(storage))
     waits = [await limit.hit("a") for _ in range(200)]
     assert waits[:3] == [None] * 3
     assert storage.asked == 4
     assert await limit.hit("b") is None
-    await asyncio.sleep(waits[-1] or 0)
-    assert await limit.hit("a") is None
+    assert waits[-1] is not None
+
+
+def test_who_was_over_a_limit_is_forgotten_with_its_window() -> None:
+    """After the wait that was told it is asked for again; and no flood of keys fills memory."""
+    over = Over()
+    over.note("tested", "a", 60)
+    over.note("tested", "b", 0)
+    assert 59 < (over.wait_s("tested", "a") or 0) <= 60
+    assert (over.wait_s("tested", "b"), over.wait_s("other", "a")) == (None, None)
+    for count in range(limits._OVER_MAX + 5):
+        over.note("tested", str(count), 60)
+    assert len(over._until) <= limits._OVER_MAX
 
 
 @pytest.mark.parametrize(
