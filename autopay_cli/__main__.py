@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from autopay_cli.commands import keys, ledger, sources, transactions
+from autopay_cli.commands import insight, keys, ledger, sources, transactions
 from autopay_cli.commands.certs import certs
 from autopay_cli.commands.conformance import conformance
 from autopay_cli.commands.doctor import doctor
@@ -44,6 +44,7 @@ def application() -> typer.Typer:
     cli.add_typer(transactions.commands(), name="tx")
     cli.add_typer(sources.commands(), name="sources")
     cli.add_typer(ledger.commands(), name="ledger")
+    cli.add_typer(insight.commands(), name="insight")
     cli.add_typer(keys.commands(), name="keys")
     return cli
 

@@ -67,6 +67,7 @@ _EXCESS_MAX: Final = 16.0
 _BURST_MIN: Final = 8.0
 _FRESH_MIN: Final = 3.0
 _NEAR_MIN: Final = 3.0
+_NEAR_EXCESS_MIN: Final = 2.0
 # Amounts spread evenly over their logarithm lie just below a round one in 9 cases of 100.
 _NEAR_SHARE: Final = 0.09
 # Shares of fraud are stretched so that one in five is 1.
@@ -190,7 +191,7 @@ def _sender(
         near = near_week * week + 1.0
         if near >= _NEAR_MIN:
             by_chance = _NEAR_SHARE * (weekly + 1.0)
-            beyond = (near - by_chance) / sqrt(1.0 + by_chance) - 1.0
+            beyond = (near - by_chance) / sqrt(1.0 + by_chance) - _NEAR_EXCESS_MIN
             values[19] = 0.0 if beyond < 0.0 else beyond if beyond < _EXCESS_MAX else _EXCESS_MAX
     if fraud_month > 0.0:
         share = (fraud_week * week + usual_fraud * _SOME) / (judged_week * week + _SOME)

@@ -69,7 +69,6 @@ def tell_verdict(
     receiver: Profile | None,
     population: Profile | None,
     ordinal: int,
-    *,
     fraud: float,
     judged: float,
 ) -> None:

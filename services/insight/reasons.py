@@ -68,7 +68,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Sequence[float]], str]]] = {
     "ROUND_TRIP": lambda _: "The receiver has paid this sender before, and the amount is unusual.",
     "STRUCTURING": lambda vector: (
         "The sender repeats amounts just below a round one: "
-        f"{vector[PLACE['structuring']] + 1.0:.0f} deviations more often than chance."
+        f"{vector[PLACE['structuring']] + 2.0:.0f} deviations more often than chance."
     ),
     "RECEIVER_FRAUD": _receiver_fraud,
     "SENDER_FRAUD": _sender_fraud,

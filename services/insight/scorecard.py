@@ -27,6 +27,8 @@ _PRIOR_PRECISIONS: Final = (*(feature.spread**-2 for feature in FEATURES), _BASE
 _TRIANGLE: Final = SIZE * (SIZE + 1) // 2
 _MEMORY_S: Final = 60 * DAY_S
 _POINTS_MAX: Final = 30.0
+_STEP_MAX: Final = 4.0
+_FRAUDS_HALF: Final = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +62,17 @@ def points_of(vector: Sequence[float], weights: Sequence[float]) -> float:
 class Evidence:
     """What labels have taught, as sums over them."""
 
-    __slots__ = ("landmark_s", "latest_s", "precision", "pull", "total")
+    __slots__ = ("frauds", "landmark_s", "latest_s", "precision", "pull")
 
     def __init__(self) -> None:
         """Begin without a label."""
         self.landmark_s = 0.0
         self.latest_s = 0.0
-        self.total = 0
+        self.frauds = 0.0
         self.precision = [0.0] * _TRIANGLE
         self.pull = [0.0] * SIZE
 
-    def add(self, vector: Sequence[float], site: Site, at_s: float, *, sign: float = 1.0) -> None:
+    def add(self, vector: Sequence[float], site: Site, at_s: float, *, fraud: bool, sign: float = 1.0) -> None:
         """Add what a label says of a payment of that time; with sign -1 take it out."""
         age_s = at_s - self.landmark_s
         if age_s >= _MEMORY_S:
@@ -78,6 +80,8 @@ class Evidence:
             age_s = at_s - self.landmark_s
         self.latest_s = max(self.latest_s, at_s)
         weight = sign * exp(age_s / _MEMORY_S)
+        if fraud:
+            self.frauds += weight
         places = [(place, value) for place, value in enumerate(vector) if value]
         places.append((SIZE - 1, 1.0))
         precision, pull = self.precision, self.pull
@@ -110,13 +114,17 @@ class Evidence:
         for place in range(SIZE - 1, -1, -1):
             below = sum(rows[later][place] * solved[later] for later in range(place + 1, SIZE))
             solved[place] = (solved[place] - below) / rows[place][place]
-        return tuple(solved)
+        # A handful of frauds says little about twenty weights: the rules give way as they become many.
+        trust = decay * self.frauds
+        trust /= trust + _FRAUDS_HALF
+        return tuple(rule + trust * (learnt - rule) for rule, learnt in zip(PRIOR_WEIGHTS, solved, strict=True))
 
     def _rebase(self, at_s: float) -> None:
         landmark_s = at_s // _MEMORY_S * _MEMORY_S
         decay = exp((self.landmark_s - landmark_s) / _MEMORY_S)
         self.precision = [value * decay for value in self.precision]
         self.pull = [value * decay for value in self.pull]
+        self.frauds *= decay
         self.landmark_s = landmark_s
 
 
@@ -124,5 +132,8 @@ def site_of(vector: Sequence[float], weights: Sequence[float], *, fraud: bool, w
     """Return what a label says, `weight` times, seen from the present weights."""
     points = points_of(vector, weights)
     chance = logistic(points)
-    curve = max(chance * (1.0 - chance), 1e-6)
-    return Site(precision=weight * curve, pull=weight * (curve * points + fraud - chance))
+    surprise = fraud - chance
+    # The slope is exact; the curve is at least so steep that no label asks for more than a few steps of log-odds: where
+    # the weights are confidently wrong, the likelihood's own curve is flat, and one label would throw them far off.
+    curve = max(chance * (1.0 - chance), abs(surprise) / _STEP_MAX)
+    return Site(precision=weight * curve, pull=weight * (curve * points + surprise))

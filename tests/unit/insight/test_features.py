@@ -161,7 +161,7 @@ def test_verdicts_raise_the_share_of_fraud() -> None:
     sender, receiver = world.profiles["a:autopay:A"], world.profiles["a:autopay:R"]
     for ordinal in range(1, 5):
         at_s = START_MS / 1000 - ordinal * 86_400
-        tell_verdict(at_s, sender, receiver, None, ordinal, fraud=float(ordinal % 2), judged=1.0)
+        tell_verdict(at_s, sender, receiver, None, ordinal, float(ordinal % 2), 1.0)
     found = world(a_payment())
     assert 2.0 < found["receiver_fraud_week"] < 3.0
     assert found["sender_fraud_week"] > 1.0
