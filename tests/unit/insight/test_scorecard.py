@@ -26,7 +26,7 @@ def test_without_labels_the_rules_hold() -> None:
 
 
 def test_labels_teach_what_counts() -> None:
-    """After some thousand labels the weights are on the way to those that made them, and scores sum up to the frauds within two thirds."""
+    """After thousands of labels the weights are on the way to their law, and scores sum up to about the frauds."""
     rng, evidence, weights = random.Random(3), Evidence(), PRIOR_WEIGHTS
     for number in range(6_000):
         vector, fraud = a_sample(rng)
