@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from mesh import masking
 from mesh.errors import Fault, Kind
 
 _log = logging.getLogger(__name__)
@@ -78,13 +79,13 @@ def problem(
         "type": "about:blank",
         "title": _TITLES.get(status, "Error"),
         "status": status,
-        "detail": detail,
+        "detail": masking.text(detail),
         "reason": reason,
         "request_id": request_id,
         "trace_id": trace_id,
     }
     if errors:
-        body["errors"] = [{"field": field, "description": text} for field, text in errors]
+        body["errors"] = [{"field": field, "description": masking.text(text)} for field, text in errors]
     if extra:
         body.update(extra)
     headers = dict(_HEADERS)

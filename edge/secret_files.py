@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mesh import masking
 from providers.contract import Secret
 
 _BYTES_MAX: Final = 8_192
@@ -27,7 +28,9 @@ def read(directory: Path) -> Mapping[str, Sequence[Secret]]:
     found: dict[str, list[Secret]] = {}
     try:
         for source, key in _files(directory):
-            found.setdefault(source, []).append(Secret(key.name, _content(key)))
+            content = _content(key)
+            masking.conceal([content])
+            found.setdefault(source, []).append(Secret(key.name, content))
     except OSError as error:
         raise ValueError(f"{error.filename}: {error.strerror}") from None
     return found

@@ -1,4 +1,4 @@
-"""JSON log lines: one orjson call per line, written once per turn of the event loop."""
+"""JSON log lines, masked: one orjson call per line, written once per turn of the event loop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import orjson
 import structlog
+
+from mesh import masking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -79,6 +81,7 @@ class _Renderer:
             "level": method,
             "process": self._process,
         }
+        masking.event(event)
         line.update(event)
         try:
             return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
@@ -150,4 +153,4 @@ def line_writer(log: structlog.typing.FilteringBoundLogger, event: str) -> Calla
 
 def error_fields(error: BaseException) -> Mapping[str, str]:
     """Return an error's type and text as log fields."""
-    return {"error": type(error).__name__, "error_message": str(error)[:500]}
+    return {"error": type(error).__name__, "error_message": masking.error(str(error))[:500]}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mesh import masking
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from pydantic_core import ErrorDetails
 
@@ -109,14 +112,24 @@ class MeshSettings(BaseSettings):
             ValueError: a setting is wrong; the message names its environment variable.
         """
         try:
-            return cls(**values)
+            loaded = cls(**values)
         except ValidationError as error:
             raise ValueError(f"wrong setting: {'; '.join(map(_sentence, error.errors()))}") from None
+        masking.conceal(_secrets(loaded))
+        return loaded
 
     @property
     def production(self) -> bool:
         """True where nothing made for development may run."""
         return self.environment == "production"
+
+
+def _secrets(settings: BaseSettings) -> Iterator[str]:
+    """Return every secret of a process's settings; a list is as secret as each of its parts."""
+    for value in dict(settings).values():
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            if isinstance(each, SecretStr):
+                yield from (part.strip() for part in each.get_secret_value().split(","))
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, TraceFlags
 
-from mesh import otlp, resource
+from mesh import masking, otlp, resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.util.types import AttributeValue
 
 LINKS_MAX: Final = 128
@@ -118,6 +117,49 @@ class Tracing:
             last.join(_SHUTDOWN_S_MAX)
 
 
+class MaskingExporter(SpanExporter):
+    """Exports through another exporter what may be seen outside."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        """Hand spans to `exporter`."""
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export the spans, masked; in the exporter's own thread, so no request waits for it."""
+        return self._exporter.export([_masked(span) for span in spans])
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export what the exporter holds back."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _masked(span: ReadableSpan) -> ReadableSpan:
+    given = span.attributes or {}
+    attributes = masking.attributes(given)
+    description = span.status.description
+    if attributes == given and not span.events and not description:
+        return span
+    events = [Event(each.name, masking.attributes(each.attributes or {}), each.timestamp) for each in span.events]
+    return ReadableSpan(
+        name=span.name,
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        events=events,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code, masking.error(description) if description else None),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
 def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
     """Return the tracing of a process as the standard OTEL_* variables say; without an endpoint nothing is exported."""
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
@@ -130,7 +172,7 @@ def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
     provider = TracerProvider(
         sampler=ALWAYS_ON, resource=resource.describe(process), id_generator=ids, shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(chosen))
+    provider.add_span_processor(BatchSpanProcessor(MaskingExporter(chosen)))
     return Tracing(provider, ratio=_ratio_from_environment(), ids=ids)
 
 
