@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Final
 
-from edge import sources
+from edge import https, sources
 from edge.settings import EdgeSettings
 from edge.supervisor import ADMIN_FD, PUBLIC_FD, supervise
 from mesh import identity
@@ -29,6 +29,7 @@ def main() -> None:
         settings = EdgeSettings.load()
         # A supervisor would start workers that can't read them again and again.
         identity.of(settings)
+        https.of(settings.https_cert, settings.https_key)
         inherited = PUBLIC_FD in os.environ
         if settings.workers > 1 and not inherited:
             sources.load(settings)

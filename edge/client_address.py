@@ -44,7 +44,17 @@ class ClientAddresses:
         return _counted(peer)
 
     def _is_trusted(self, address: _Address) -> bool:
-        return any(address.version == network.version and address in network for network in self._trusted)
+        return _is_among(address, self._trusted)
+
+
+def is_in(text: str, networks: Sequence[Network]) -> bool:
+    """Return whether an address as a socket writes it is in one of the networks."""
+    address = _parsed(text)
+    return address is not None and _is_among(address, networks)
+
+
+def _is_among(address: _Address, networks: Sequence[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
 
 
 def _parsed(text: str) -> _Address | None:

@@ -155,6 +155,47 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_TRUSTED_PROXIES",
         description="Addresses and CIDR blocks, comma-separated, of proxies whose X-Forwarded-For is believed.",
     )
+    https_cert: str = Field(
+        default="",
+        validation_alias="EDGE_HTTPS_CERT",
+        description="PEM file of the certificate (and its chain) shown to senders and readers; read again when it "
+        "changes. Unset is HTTP, for behind a proxy that ends TLS. EDGE_TLS_CERT is the edge's name inside the mesh.",
+    )
+    https_key: str = Field(
+        default="",
+        validation_alias="EDGE_HTTPS_KEY",
+        description="PEM file of that certificate's private key, without a password.",
+    )
+    connections_max: int = Field(
+        default=16_384,
+        ge=1,
+        le=60_000,
+        validation_alias="EDGE_CONNECTIONS_MAX",
+        description="Connections that a worker holds at once; one more is closed.",
+    )
+    address_connections_max: int = Field(
+        default=2_048,
+        ge=0,
+        validation_alias="EDGE_ADDRESS_CONNECTIONS_MAX",
+        description="Connections that a worker holds at once from one address, 0 for no bound; trusted proxies have "
+        "none.",
+    )
+    header_timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=75,
+        validation_alias="EDGE_HEADER_TIMEOUT_S",
+        description="Seconds that a new connection has to send its first request's headers. A kept one has 75 s from "
+        "the last answer.",
+    )
+    waiters_max: int = Field(
+        default=256,
+        ge=0,
+        le=10_000,
+        validation_alias="EDGE_WAITERS_MAX",
+        description="Native senders that may wait for an analysis at once (Prefer: wait=N); others are answered at "
+        "once.",
+    )
     body_timeout_s: float = Field(
         default=10.0,
         gt=0,
@@ -199,6 +240,12 @@ class EdgeSettings(MeshSettings):
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:
         check_plaintext(self, "ingest_target", "ledger_target", "insight_target")
+        return self
+
+    @model_validator(mode="after")
+    def _check_https(self) -> Self:
+        if bool(self.https_cert) != bool(self.https_key):
+            raise ValueError("EDGE_HTTPS_CERT and EDGE_HTTPS_KEY belong together")
         return self
 
     @model_validator(mode="after")

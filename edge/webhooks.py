@@ -21,6 +21,7 @@ from edge.model import Answer, Delivery
 from edge.problems import bug, of_fault, send_again
 from edge.readiness import Readiness
 from edge.sources import Source
+from edge.waiting import Waiting
 from mesh.batching import Batcher
 from mesh.errors import Fault, Kind
 from mesh.logs import line_writer
@@ -62,6 +63,7 @@ class Webhooks:
         tracing: Tracing,
         metrics: WebhookMetrics,
         incidents: Incidents,
+        waiting: Waiting,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         """Serve with these parts, all of them the process's own."""
@@ -74,6 +76,7 @@ class Webhooks:
         self._tracing = tracing
         self._metrics = metrics
         self._incidents = incidents
+        self._waiting = waiting
         self._log = log
         self._line = line_writer(log, "webhook")
 
@@ -83,6 +86,7 @@ class Webhooks:
         answered = answering(source.provider)
         verified = self._verified_by_certificate if isinstance(source.provider, Certified) else self._verified
         limit = self._limits.verified if self._limits.verified.on else None
+        waits = source.provider.native
 
         async def handle(request: web.Request) -> web.Response:
             started = time.perf_counter()
@@ -98,6 +102,8 @@ class Webhooks:
                 response, outcome = answered(answer, source.name, request_id, root.trace_id)
                 if outcome in QUARANTINED:
                     self._alert(source.name, outcome, answer, request_id, root, status=response.status)
+                if waits and "Prefer" in request.headers:
+                    await self._waiting.add(response, answer, source.name, request.headers.getall("Prefer"))
             except Fault as fault:
                 response, outcome = await self._refusal(fault, request, delivery, request_id, root)
             except Exception:  # noqa: BLE001 - logged with its traceback, and answered like every error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from edge import admin, documents, front, key_entries, limits, openapi, sources, unserved
+from edge import https as edge_https
 from edge.adapters import ingest_client, ledger_client
 from edge.adapters.health_client import GrpcHealth
 from edge.adapters.insight_reports import GrpcReports
@@ -25,6 +27,8 @@ from edge.api_keys import ApiKeys
 from edge.board import Board
 from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.certificates import Certificates
+from edge.client_address import networks_of
+from edge.connections import ConnectionLimits, Connections, Runner, site
 from edge.dependencies import Dependencies
 from edge.incidents import Incidents
 from edge.metrics import ReadMetrics, WebhookMetrics
@@ -39,6 +43,7 @@ from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.sources import Source
 from edge.surface import Surface
+from edge.waiting import Waiting
 from edge.webhooks import RequestIds, Webhooks
 from edge.worker_group import WorkerGroup
 from mesh import identity, logs, tracing
@@ -50,6 +55,8 @@ from mesh.telemetry import Telemetry
 
 _BACKLOG: Final = 4_096
 _KEEPALIVE_S: Final = 75
+# The admin port is for probes and Prometheus.
+_INSIDE: Final = ConnectionLimits(total_max=256, per_address_max=0, exempt=(), head_s_max=10.0, idle_s_max=_KEEPALIVE_S)
 _REDIS: Final = ("redis://", "rediss://")
 _INSIGHT: Final = "autopay.insight.v1.InsightService"
 
@@ -94,6 +101,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     if "autopay" not in active:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")
     ids, readiness = RequestIds(), Readiness()
+    https = edge_https.of(settings.https_cert, settings.https_key)
+    connections = Connections(_limits_of(settings), ids, registry)
+    inside = Connections(_INSIDE, ids, CollectorRegistry())
     stop = stop_on_signal()
     async with AsyncExitStack() as stack:
         ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE, identity=own)
@@ -120,6 +130,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         group = WorkerGroup(Board.inherited(), registry=registry, incidents=incidents, log=log)
         budgets = limits.build(settings, registry, log)
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        reads = ledger_client.GrpcLedger(ledger)
         webhooks = Webhooks(
             certificates=Certificates(session),
             limits=budgets,
@@ -130,6 +141,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             tracing=traces,
             metrics=WebhookMetrics(registry),
             incidents=incidents,
+            waiting=Waiting(reads, waiters_max=settings.waiters_max),
             log=log,
         )
         surface = Surface(
@@ -144,7 +156,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             log=log,
             metrics=ReadMetrics(registry),
         )
-        payments = Payments(ledger_client.GrpcLedger(ledger), sources=list(configured))
+        payments = Payments(reads, sources=list(configured))
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
         shared = _shared(settings, ids, incidents, log, stack)
         monitoring = Monitoring(dependencies, group, shared)
@@ -157,14 +169,23 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             *monitoring.routes(surface),
         ]
         app = build(settings, configured, webhooks, routes, ids)
-        runner = await _run(app, public, stack, settings.drain_grace_s)
-        await _run(admin.build(readiness, group), admin_socket, stack, 0)
+        runner = await _run(
+            app,
+            public,
+            stack,
+            connections,
+            grace_s=settings.drain_grace_s,
+            context=https.context if https is not None else None,
+        )
+        await _run(admin.build(readiness, group), admin_socket, stack, inside, grace_s=0)
         for work in (
             Rotation(configured, keyring, registry=registry, log=log).run(),
             group.run(),
             dependencies.run(),
         ):
             stack.callback(asyncio.create_task(work).cancel)
+        if https is not None:
+            stack.callback(asyncio.create_task(https.run(log)).cancel)
         readiness.ready = True
         log.info("listening", address=_address(public), admin=_address(admin_socket), sources=active)
         await stop.wait()
@@ -194,19 +215,31 @@ def _shared(
     return shared
 
 
-async def _run(app: web.Application, listening: socket.socket, stack: AsyncExitStack, grace_s: float) -> web.AppRunner:
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=_KEEPALIVE_S,
-        shutdown_timeout=grace_s,
-    )
+async def _run(
+    app: web.Application,
+    listening: socket.socket,
+    stack: AsyncExitStack,
+    connections: Connections,
+    *,
+    grace_s: float,
+    context: ssl.SSLContext | None = None,
+) -> web.AppRunner:
+    runner = Runner(app, connections, shutdown_timeout=grace_s)
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listening, backlog=_BACKLOG).start()
+    await site(runner, listening, backlog=_BACKLOG, context=context).start()
     return runner
+
+
+def _limits_of(settings: EdgeSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        total_max=settings.connections_max,
+        per_address_max=settings.address_connections_max,
+        exempt=networks_of(settings.trusted_proxies),
+        head_s_max=settings.header_timeout_s,
+        idle_s_max=_KEEPALIVE_S,
+    )
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -16,12 +16,14 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, documents, front, key_entries, limits, openapi, sources, worker
+from edge import admin, documents, front, https, key_entries, limits, openapi, sources, worker
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
 from edge.certificates import Certificates
+from edge.connections import Connections
 from edge.dependencies import Dependencies
+from edge.https import Https
 from edge.incidents import Incidents
 from edge.metrics import WebhookMetrics
 from edge.model import Answer, Delivery
@@ -32,6 +34,7 @@ from edge.reports import Reports
 from edge.rotation import Rotation
 from edge.settings import EdgeSettings, split
 from edge.surface import Surface
+from edge.waiting import Waiting
 from edge.webhooks import RequestIds, Webhooks
 from edge.worker_group import WorkerGroup
 from mesh import logs
@@ -78,6 +81,7 @@ class Edge:
     ledger: FakeLedgerReads
     checks: FakeChecks
     reports: FakeReports
+    https: Https | None
     log: io.TextIOWrapper
     rotation: Rotation
 
@@ -188,10 +192,16 @@ async def running_edge(
             tracing=tracing,
             metrics=WebhookMetrics(registry),
             incidents=incidents,
+            waiting=Waiting(ledger, waiters_max=read.waiters_max),
             log=log,
         )
-        await worker._run(worker.build(read, configured, webhooks, routes, ids), public, stack, 1)
-        await worker._run(admin.build(readiness, group), inside, stack, 0)
+        connections = Connections(worker._limits_of(read), ids, registry)
+        secure = https.of(read.https_cert, read.https_key)
+        context = secure.context if secure is not None else None
+        app = worker.build(read, configured, webhooks, routes, ids)
+        await worker._run(app, public, stack, connections, grace_s=1, context=context)
+        own = Connections(worker._INSIDE, ids, CollectorRegistry())
+        await worker._run(admin.build(readiness, group), inside, stack, own, grace_s=0)
         host, port = public.getsockname()
         yield Edge(
             host=host,
@@ -205,6 +215,7 @@ async def running_edge(
             ledger=ledger,
             checks=checks,
             reports=reports,
+            https=secure,
             log=written,
             rotation=Rotation(configured, keyring, registry=registry, log=log),
         )
