@@ -51,6 +51,9 @@ class Connections:
         self._by_address: dict[str, int] = {}
         self._open = 0
         self._refused = Counts("connections_refused", "Connections closed at once, by the limit.", ("limit",), registry)
+        for limit in ("total", "address"):
+            # Seen from the start, so that the first refusal is an increase.
+            self._refused.add(limit, by=0)
         self._malformed = Counter("requests_malformed", "Requests that were no HTTP.", registry=registry)
         gauge = Gauge("connections_open", "Connections open now.", registry=registry)
         gauge.set_function(lambda: self._open)

@@ -1,4 +1,4 @@
-"""The metrics of several workers as those of one: counters and histograms are added, of gauges the least counts."""
+"""The metrics of several workers as those of one: what is counted is added, of a state the worst counts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 _ADDED: Final = frozenset({"counter", "histogram", "summary"})
+# Gauges that say how well something is: of all workers' the least, or the greatest, counts. Others are amounts.
+_LEAST: Final = frozenset({"limit_storage_up", "tls_certificate_expiry_timestamp_seconds"})
+_GREATEST: Final = frozenset({"batch_queue_age_seconds", "webhook_secrets_stale"})
 
 Families = list[list[Any]]
 
@@ -57,14 +60,12 @@ class _Family:
             before = self.samples.get(key)
             if before is None:
                 self.samples[key] = value
-            elif self.kind in _ADDED and not name.endswith("_created"):
-                self.samples[key] = before + value
-            elif name.startswith("batch_queue_"):
-                # The worst of a queue is the longest.
+            elif name in _LEAST or name.endswith("_created"):
+                self.samples[key] = min(before, value)
+            elif name in _GREATEST:
                 self.samples[key] = max(before, value)
             else:
-                # The worst: the certificate that ends first, the storage that one of them can't ask.
-                self.samples[key] = min(before, value)
+                self.samples[key] = before + value
 
     def listed(self) -> list[list[Any]]:
         return [[name, dict(labels), value] for (name, labels), value in self.samples.items()]

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import aiohttp
+import grpc
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -106,12 +107,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     inside = Connections(_INSIDE, ids, CollectorRegistry())
     stop = stop_on_signal()
     async with AsyncExitStack() as stack:
-        ingest = open_channel(settings.ingest_target, service=ingest_client.SERVICE, identity=own)
-        ledger = open_channel(settings.ledger_target, service=ledger_client.SERVICE, identity=own)
-        insight = open_channel(settings.insight_target, service=_INSIGHT, identity=own)
-        stack.push_async_callback(insight.close)
-        stack.push_async_callback(ingest.close)
-        stack.push_async_callback(ledger.close)
+        ingest = _channel(settings.ingest_target, ingest_client.SERVICE, own, stack)
+        ledger = _channel(settings.ledger_target, ledger_client.SERVICE, own, stack)
+        insight = _channel(settings.insight_target, _INSIGHT, own, stack)
         batches = BatchMetrics(registry)
         batcher: Batcher[Delivery, Answer] = Batcher(
             ingest_client.GrpcIngest(ingest).ingest,
@@ -195,6 +193,12 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     traces.shutdown()
     log.info("stopped")
     told.shutdown()
+
+
+def _channel(target: str, service: str, own: identity.Identity | None, stack: AsyncExitStack) -> grpc.aio.Channel:
+    channel = open_channel(target, service=service, identity=own)
+    stack.push_async_callback(channel.close)
+    return channel
 
 
 def _shared(

@@ -28,7 +28,9 @@ class Worker:
         registry = CollectorRegistry()
         self.count = Counter("things", "Things.", ("kind",), registry=registry)
         self.time = Histogram("wait_seconds", "Waits.", buckets=(0.1, 1), registry=registry)
-        self.left = Gauge("left_seconds", "Left.", registry=registry)
+        self.up = Gauge("limit_storage_up", "Up.", registry=registry)
+        self.age = Gauge("batch_queue_age_seconds", "Age.", registry=registry)
+        self.queue = Gauge("queue_items", "Waiting.", registry=registry)
         self.incidents = Incidents()
         self.group = WorkerGroup(
             Board(descriptor, slot=place, slots=2),
@@ -53,15 +55,17 @@ def start() -> Iterator[Start]:
 
 
 def test_every_worker_shows_the_sums(start: Start) -> None:
-    """Counters and histograms are added, also where only one has a label; of a gauge the least counts."""
+    """Counters and histograms are added, also where only one has a label; of a state the worst counts."""
     one, two = start(0), start(1)
     one.count.labels("a").inc(2)
     two.count.labels("a").inc(3)
     two.count.labels("b").inc()
     one.time.observe(0.05)
     two.time.observe(5)
-    one.left.set(100)
-    two.left.set(50)
+    for worker, up, age, queue in ((one, 1, 5, 2), (two, 0, 9, 3)):
+        worker.up.set(up)
+        worker.age.set(age)
+        worker.queue.set(queue)
     two.group.publish()
     text = one.text()
     for line in (
@@ -70,7 +74,9 @@ def test_every_worker_shows_the_sums(start: Start) -> None:
         'wait_seconds_bucket{le="0.1"} 1.0',
         'wait_seconds_bucket{le="+Inf"} 2.0',
         "wait_seconds_count 2.0",
-        "left_seconds 50.0",
+        "limit_storage_up 0.0",
+        "batch_queue_age_seconds 9.0",
+        "queue_items 5.0",
     ):
         assert line in text.splitlines()
     assert text.count("# TYPE things counter") == 1
