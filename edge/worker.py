@@ -158,12 +158,11 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
         shared = _shared(settings, ids, incidents, log, stack)
         monitoring = Monitoring(dependencies, group, shared)
-        reports = Reports(GrpcReports(insight))
         routes = [
             *front.routes(surface),
             *documents.routes(surface, openapi.document(configured.values(), public_url=settings.public_url)),
             *payments.routes(surface),
-            *reports.routes(surface),
+            *Reports(GrpcReports(insight)).routes(surface),
             *monitoring.routes(surface),
         ]
         app = build(settings, configured, webhooks, routes, ids)
