@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from edge.client_address import Network, is_in
+from edge.client_address import is_in
+from edge.networks import Network
 from edge.problems import problem
 from edge.webhooks import RequestIds
 from mesh.metrics import Counts

@@ -28,13 +28,13 @@ from edge.api_keys import ApiKeys
 from edge.board import Board
 from edge.bodies import BODY_BYTES_MAX, BodyReader
 from edge.certificates import Certificates
-from edge.client_address import networks_of
 from edge.connections import ConnectionLimits, Connections, Runner, site
 from edge.dependencies import Dependencies
 from edge.incidents import Incidents
 from edge.metrics import ReadMetrics, WebhookMetrics
 from edge.model import Answer, Delivery
 from edge.monitoring import Monitoring, NotShared
+from edge.networks import networks_of
 from edge.payments import Payments
 from edge.ports import SharedIncidents
 from edge.problems import problem
