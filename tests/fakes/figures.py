@@ -22,15 +22,17 @@ _STATUSES: Final = (
     ("JPY", "success", "", 95),
 )
 _EXPONENTS: Final = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
+_PLAIN: Final = "The amount is about 42 times what this sender usually pays."
 _NASTY: Final = "<script>alert('1')</script> | *bold* ]]>"
 
 
 class MemoryFigures:
     """Fits `Figures`."""
 
-    def __init__(self, *, empty: bool = False) -> None:
-        """Hold something, or nothing."""
+    def __init__(self, *, empty: bool = False, tidy: bool = False) -> None:
+        """Hold something, or nothing; `tidy` without what only a test wants to see."""
         self._empty = empty
+        self._tidy = tidy
         self.asked: list[tuple[Period, tuple[By, ...], int]] = []
 
     async def groups(self, period: Period, by: Sequence[By], *, most: int) -> Sequence[Group]:
@@ -58,14 +60,16 @@ class MemoryFigures:
         return [
             Anomaly(
                 source="autopay",
-                tx_id="T-" + "0123456789" * 9 if place == 0 else f"T-{place}",
+                tx_id="T-" + "0123456789" * 9 if place == 0 and not self._tidy else f"T-{place + 4211}",
                 recorded_at_ms=PERIOD.since_ms + place * 3_600_000,
                 level="critical" if place < 7 else "high",
                 score=0.97 - place / 50,
                 amount="48,210.55 EUR".replace(",", ""),
                 sender=masked_account("ACC-SENDER-1"),
-                receiver=masked_account("<b>"),
-                reasons=(_NASTY, "The amount is about 42 times what this sender usually pays.")[: 1 + place % 2],
+                receiver=masked_account("ACC-SHOP-7" if self._tidy else "<b>"),
+                reasons=(_PLAIN if self._tidy else _NASTY, "Nothing is known of this sender's earlier payments.")[
+                    : 1 + place % 2
+                ],
             )
             for place in range(20)
         ]
