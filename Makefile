@@ -64,9 +64,8 @@ dev: $(READY) ## The same with debug logs
 test: $(READY) ## Run the tests against real processes; what is not installed is skipped with its reason
 	@$(PYTHON) -m tests $(ARGS)
 
-nightly: $(READY) ## What takes minutes: the tests marked nightly, then the ledger at 1,000,000 payments and its gates
+nightly: $(READY) ## What takes minutes: wider fuzzing, and a ledger of 1,000,000 payments with its figures and gates
 	@$(PYTHON) -m pytest -m nightly $(ARGS)
-	@$(PYTHON) -m bench --only ledger --payments 1000000
 
 check: format-check lint types imports protos docs deployment ## Everything that reads code without running it
 
