@@ -11,6 +11,8 @@ from typing import Final
 # Most tests wait for processes of their own, so there is work for more workers than there are processors.
 _WORKERS_MIN: Final = 3
 _WORKERS_MAX: Final = 8
+# A file's tests share processes. In the order they are collected in, the long ones come first.
+_BY_FILE: Final = ("--dist=loadfile", "--no-loadscope-reorder")
 _OK: Final = 0
 _INTERRUPTED: Final = 2
 _NONE_COLLECTED: Final = 5
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run both halves with pytest's own arguments and return the worse exit code."""
     workers = max(_WORKERS_MIN, min(os.cpu_count() or 1, _WORKERS_MAX))
     halves = (
-        (f"in {workers} workers", ["--timed=without", "-n", str(workers), "--dist=loadgroup"]),
+        (f"in {workers} workers", ["--timed=without", "-n", str(workers), *_BY_FILE]),
         ("alone: what measures time", ["--timed=only"]),
     )
     codes = []

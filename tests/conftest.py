@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes unless asked for, pick a half of the suite, and keep together what shares processes."""
+    """Skip what takes minutes, unless `-m nightly` asks for it, and pick a half of the suite."""
     if "nightly" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("nightly") is not None:
@@ -37,11 +37,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if _is_timed(item) is (wanted == "without")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if _is_timed(item) is not (wanted == "without")]
-    if config.pluginmanager.hasplugin("xdist"):
-        # A file's tests share fixtures; those with a whole mesh share that across files.
-        with_mesh = {item.path for item in items if "up" in getattr(item, "fixturenames", ())}
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group("up" if item.path in with_mesh else str(item.path)))
 
 
 def _is_timed(item: pytest.Item) -> bool:
