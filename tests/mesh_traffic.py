@@ -58,7 +58,7 @@ class Sender:
         async with self._session.post(self._url, data=body, headers={**request.headers, **(headers or {})}) as response:
             raw = await response.read()
             took_s = time.perf_counter() - started
-            return Reply(status=response.status, headers=response.headers, fields=json.loads(raw), took_s=took_s)
+            return Reply(status=response.status, headers=response.headers, fields=_fields(raw), took_s=took_s)
 
     async def send_all(self, bodies: Sequence[bytes], *, concurrency: int = 256) -> Sequence[Reply]:
         """Send every body, so many at once, and return the answers in order."""
@@ -78,6 +78,15 @@ class Sender:
                 said = f"{reply.status} {reply.fields}"
             assert time.monotonic() < deadline, f"not accepted within {timeout_s} s: {said}"
             await asyncio.sleep(0.05)
+
+
+def _fields(raw: bytes) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(raw)
+    except ValueError:
+        # Not ours: a proxy's.
+        return {"reason": raw.decode(errors="replace")}
+    return fields if isinstance(fields, dict) else {"reason": raw.decode(errors="replace")}
 
 
 @asynccontextmanager
