@@ -16,7 +16,7 @@ FEATURES_VERSION: Final = "2"
 REASONS_MAX: Final = 8
 
 # Below this score nothing is remarkable enough to be worth a sentence.
-_TOLD_FROM: Final = 0.015
+_TOLD_FROM: Final = 0.03
 # Log-odds that a reason adds at least to be told.
 _TOLD_POINTS_MIN: Final = 0.3
 _REASON_OF: Final = tuple(feature.reason for feature in FEATURES)
