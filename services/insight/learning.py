@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +54,8 @@ class LearningLimits:
 class Observer(Protocol):
     """Is told of what was learnt, for metrics."""
 
-    def learnt(self, *, changes: int, newest_at_ms: int) -> None:
-        """So many changes were taken in, the newest payment recorded at this time (0 where there is none)."""
+    def learnt(self, *, changes: int, payments: Sequence[Payment]) -> None:
+        """So many changes were taken in, and with them these payments, the newest last."""
 
     def leading(self, *, holds: bool) -> None:
         """This replica has, or hasn't any more, the lease."""
@@ -168,8 +169,7 @@ class Learner:
                 await self._saver.patiently(self._flush)
         # Only now: a position stored in the middle of a page would pair its ordinal with an earlier token.
         self._position = Position(token=page.token, sequence=sequence)
-        newest_at_ms = page.payments[-1].at_ms if page.payments else 0
-        self._observer.learnt(changes=page.changes, newest_at_ms=newest_at_ms)
+        self._observer.learnt(changes=page.changes, payments=page.payments)
 
     def _teach(self, payment: Payment, keys: tuple[str, str, str], sequence: int) -> None:
         get = self._profiles.get

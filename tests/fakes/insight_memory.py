@@ -140,7 +140,7 @@ class Watcher:
         self.holds = False
         self.risks: list[Risk] = []
 
-    def learnt(self, *, changes: int, newest_at_ms: int) -> None:
+    def learnt(self, *, changes: int, payments: Sequence[Payment]) -> None:
         """Count."""
         self.changes += changes
 
