@@ -91,17 +91,27 @@ class Learner:
                 await pause(self._limits.acquire_s)
                 continue
             self._begin(position)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._saver.keep())
-                    tasks.create_task(self._keep_flushing())
-                    tasks.create_task(self._learn())
-            except* LeaseLost:
-                self._log.warning("learning_lease_lost")
-            except* Exception as bugs:  # noqa: BLE001 - scoring goes on without learning, and the log says so
-                self._log.error("learning_failed", traceback="".join(traceback.format_exception(bugs)))
-                await asyncio.sleep(_PAUSE_AFTER_BUG_S)
+            # In a task of its own: a group that fails in the moment it is cancelled tells of the failure only.
+            well = await asyncio.create_task(self._lead())
             self._end()
+            _stop_if_cancelled()
+            if not well:
+                await asyncio.sleep(_PAUSE_AFTER_BUG_S)
+
+    async def _lead(self) -> bool:
+        """Learn until the lease is lost, or until a bug, which is False."""
+        well = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._saver.keep())
+                tasks.create_task(self._keep_flushing())
+                tasks.create_task(self._learn())
+        except* LeaseLost:
+            self._log.warning("learning_lease_lost")
+        except* Exception as bugs:  # noqa: BLE001 - scoring goes on without learning, and the log says so
+            self._log.error("learning_failed", traceback="".join(traceback.format_exception(bugs)))
+            well = False
+        return well
 
     async def close(self, *, grace_s: float) -> None:
         """Save what is left and let another replica go on; call after `run` was cancelled."""
@@ -179,6 +189,13 @@ class Learner:
             if profile is not None and profile.sequence < sequence:
                 self._profiles.dirty[key] = profile
         teach(payment, sender, receiver, population, sequence)
+
+
+def _stop_if_cancelled() -> None:
+    """End a task that was told to end while it waited for another one, whatever that one made of it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _keys_of(payment: Payment) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -13,7 +13,7 @@ import structlog
 
 from services.insight.cache import CacheLimits, ProfileCache
 from services.insight.learning import Learner, LearningLimits
-from services.insight.model import Payment
+from services.insight.model import Page, Payment
 from services.insight.saving import Saver
 from tests.fakes.insight_memory import Disk, Killed, MemoryLease, MemoryProfiles, ScriptedFeed, Watcher
 from tests.insight_teaching import memories_of, taught
@@ -259,3 +259,31 @@ async def test_a_bug_in_a_change_does_not_end_learning(monkeypatch: pytest.Monke
         await feed.told_all.wait()
     await replica.drain()
     assert memories_of(disk.profiles) == taught(changes)
+
+
+class FailingAtTheEnd(ScriptedFeed):
+    """Fails in the moment it is told to end, as a call whose connection breaks just then."""
+
+    async def follow(self, token: str) -> AsyncGenerator[Page, None]:
+        """Say nothing until it is cancelled."""
+        self.begun.append(token)
+        self.told_all.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("broken") from None
+        yield Page(changes=0, payments=(), token=token)
+
+
+async def test_a_failure_in_the_moment_of_the_end_does_not_prevent_it() -> None:
+    """Told to end once, a learner ends, whatever else happens meanwhile; otherwise it would go on for ever."""
+    replica = Replica(Disk(), FailingAtTheEnd([]))
+    replica.start()
+    async with asyncio.timeout(5):
+        await replica.feed.told_all.wait()
+    assert replica.task is not None
+    replica.task.cancel()
+    done, _ = await asyncio.wait({replica.task}, timeout=3)
+    await replica.kill()
+    assert done
+    assert len(replica.feed.begun) == 1
