@@ -99,10 +99,10 @@ class ExplainingWorker:
                 await self._turn()
             except Fault as error:
                 self._log.warning("explaining_paused", reason=error.reason, message=error.message[:200])
-                await pause(_PAUSE_S)
+                await self._rest(_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - a bug in one lease must not end all explaining
                 self._log.error("explaining_failed", **error_fields(error))
-                await pause(_PAUSE_S)
+                await self._rest(_PAUSE_S)
 
     async def _turn(self) -> None:
         limits = self._limits
@@ -171,7 +171,11 @@ class ExplainingWorker:
     async def _watch_age(self) -> None:
         while not self._stopping.is_set():
             with suppress(Fault):
-                oldest_ms = await self._queue.oldest_queued_ms()
+                oldest_ms = await self._unless_stopping(self._queue.oldest_queued_ms())
                 self._observer.queue_age(max(time.time() - oldest_ms / 1000, 0.0) if oldest_ms else 0.0)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _AGE_LOOK_S)
+            await self._rest(_AGE_LOOK_S)
+
+    async def _rest(self, rest_s: float) -> None:
+        """Do nothing for so long, or until the worker is to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), rest_s)

@@ -18,7 +18,8 @@ from services.insight.rules_explainer import temper
 SOURCE: Final = "gemini"
 _MODEL_VERSION_MAX: Final = 50
 _OUTPUT_TOKENS_EACH: Final = 400
-_OUTPUT_TOKENS_MORE: Final = 200
+# Room for models that think before they answer: what they think counts as output.
+_OUTPUT_TOKENS_MORE: Final = 1_000
 _alias = re.compile(r"\b(?:account-|p)[1-9][0-9]{0,2}\b")
 
 INSTRUCTION: Final = (

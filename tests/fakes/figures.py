@@ -48,6 +48,9 @@ class MemoryFigures:
                 for currency, status, level, count in _STATUSES
                 for part, at in _spread(count // share, span)
             ]
+        if span is not None:
+            count = sum(count for *_, count in _STATUSES) // share
+            return [group("EUR", part, **at) for part, at in _spread(count, span)]
         side = by[0].value
         return [group("EUR", 900, **{side: ""})] + [
             group("USD", 500 - 30 * place, **{side: f"ACC-{side.upper()}-{place}"}) for place in range(10)

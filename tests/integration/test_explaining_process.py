@@ -92,6 +92,7 @@ async def test_killed_in_the_middle_of_a_call_it_loses_nothing(mesh: RunningMesh
     assert max(each["attempts"] for each in stored.values()) == 2  # type: ignore[type-var] # BSON
 
 
+@pytest.mark.timed
 async def test_no_webhook_waits_for_gemini(mesh: RunningMesh, peer: GeminiPeer) -> None:
     """While every call to Gemini hangs, webhooks are answered as quickly as where nobody asks it."""
 

@@ -50,6 +50,9 @@ def read(answer: Mapping[str, Any]) -> Generated:
     candidates = answer.get("candidates") or []
     usage = answer.get("usage_metadata") or {}
     text, finish = "", ""
+    input_tokens = int(usage.get("prompt_token_count") or 0)
+    # What a model thinks is paid for as well, and counted in the total alone.
+    beyond = int(usage.get("total_token_count") or 0) - input_tokens
     if candidates:
         number = int(candidates[0].get("finish_reason") or 0)
         finish = _FINISH.get(number, f"finish reason {number}")
@@ -60,8 +63,8 @@ def read(answer: Mapping[str, Any]) -> Generated:
         finish=finish,
         blocked=_BLOCKED.get(reason, f"block reason {reason}") if reason else "",
         model_version=str(answer.get("model_version") or ""),
-        input_tokens=int(usage.get("prompt_token_count") or 0),
-        output_tokens=int(usage.get("candidates_token_count") or 0),
+        input_tokens=input_tokens,
+        output_tokens=max(int(usage.get("candidates_token_count") or 0), beyond),
     )
 
 

@@ -21,6 +21,7 @@ class GeminiModel:
         self._name = name
         self._endpoint = endpoint
         self._package: Any = None
+        self._loading = asyncio.Lock()
 
     async def generate(self, prompt: Prompt, *, timeout_s: float) -> Generated:
         """Return its answer.
@@ -28,16 +29,7 @@ class GeminiModel:
         Raises:
             ModelDown: there is none.
         """
-        if self._package is None:
-            package = await asyncio.to_thread(_imported)
-            # Its client belongs to this loop, so it is configured here.
-            package.configure(
-                api_key=self._api_key,
-                transport="grpc_asyncio",
-                client_options={"api_endpoint": self._endpoint} if self._endpoint else None,
-            )
-            self._package = package
-        package = self._package
+        package = await self._loaded()
         model = package.GenerativeModel(self._name, system_instruction=prompt.instruction)
         try:
             # `timeout` as a number in a dictionary would keep a retry of the package's own, ten minutes long.
@@ -52,6 +44,19 @@ class GeminiModel:
         except Exception as error:
             raise failure_of(error) from error
         return read(response.to_dict())
+
+    async def _loaded(self) -> Any:
+        async with self._loading:
+            if self._package is None:
+                package = await asyncio.to_thread(_imported)
+                # Its client belongs to this loop, so it is configured here.
+                package.configure(
+                    api_key=self._api_key,
+                    transport="grpc_asyncio",
+                    client_options={"api_endpoint": self._endpoint} if self._endpoint else None,
+                )
+                self._package = package
+            return self._package
 
 
 def _imported() -> Any:

@@ -35,7 +35,7 @@ async def test_several_payments_share_a_request() -> None:
     assert {(each.source, each.model_version) for each in outcomes if isinstance(each, Explanation)} == {
         ("gemini", MODEL_VERSION)
     }
-    assert model.asked[0].output_tokens_max == 5 * 400 + 200
+    assert model.asked[0].output_tokens_max == 5 * 400 + 1_000
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import pytest
@@ -14,7 +15,7 @@ from services.insight.gemini_narrator import INSTRUCTION, GeminiNarrator
 from services.insight.rendering import to_html, to_json, to_markdown
 from services.insight.report_making import ReportMaker
 from services.insight.report_model import Narrative, Period, Report, Slot, masked_account, spaced
-from services.insight.report_ports import By
+from services.insight.report_ports import By, Group
 from services.insight.reporting import DAY_MS, Reporter
 from tests.fakes.figures import PERIOD, MemoryFigures
 from tests.gemini_rig import Rig
@@ -59,6 +60,21 @@ async def test_a_long_period_is_by_day() -> None:
     assert len(report.slots) == 31
     assert (By.STATUS, By.RISK_LEVEL, By.DAY) in [by for _, by, _ in figures.asked]
     assert (long.before, (By.STATUS,), 10_000) in figures.asked
+
+
+async def test_more_groups_than_one_answer_holds_are_asked_for_apart() -> None:
+    """Where status, level and time together are too many, none is left out of either."""
+
+    class Many(MemoryFigures):
+        async def groups(self, period: Period, by: Sequence[By], *, most: int) -> Sequence[Group]:
+            found = list(await super().groups(period, by, most=most))
+            return (found + found[:1] * most)[:most] if len(by) == 3 else found
+
+    figures = Many()
+    report = await Reporter(figures).report(PERIOD)
+    assert report.now.count == sum(slot.count for slot in report.slots) == 9_303
+    asked = [by for period, by, _ in figures.asked if period == PERIOD]
+    assert {(By.STATUS, By.RISK_LEVEL), (By.HOUR,)} <= set(asked)
 
 
 async def test_accounts_are_masked(report: Report) -> None:
