@@ -17,6 +17,8 @@ from mesh.settings import environment_without
 from tests.mesh_processes import SECRET, _edge_is_ready, _grpc_serves
 
 COUNT: Final = 2
+# A process and which of its replicas.
+Slot = tuple[str, int]
 # In the order of a start.
 PROCESSES: Final = ("ledger", "insight", "ingest", "edge")
 _START_S_MAX: Final = 60.0
@@ -33,7 +35,7 @@ class Replicas:
         directory: Path,
         environment: Mapping[str, str] | None = None,
         *,
-        homes: Mapping[str, Path] | None = None,
+        homes: Mapping[Slot, Path] | None = None,
     ) -> None:
         """Prepare them over a MongoDB.
 
@@ -41,7 +43,7 @@ class Replicas:
             mongo_url: where to store.
             directory: for their output.
             environment: what all of them also see.
-            homes: the checkout that a process runs from, where it isn't this one.
+            homes: the checkout that a replica runs from, where it isn't this one.
         """
         ports = iter(free_ports(COUNT * (2 * len(PROCESSES))))
         self.addresses = {name: [f"127.0.0.1:{next(ports)}" for _ in range(COUNT)] for name in PROCESSES}
@@ -62,14 +64,14 @@ class Replicas:
         """Start a replica and return at once."""
         if (name, number) in self._children:
             self._children[name, number].kill()
-        home = self._homes.get(name)
+        home = self._homes.get((name, number))
         child = Child(
             name,
             [sys.executable, "-m", "edge" if name == "edge" else f"services.{name}"],
             log=self._directory / f"{name}-{number}.log",
             environment={
                 **self._environment(name, number),
-                **({"PYTHONPATH": f"{home}:{home}/protos/gen"} if home else {}),
+                **(running_from(home) if home else {}),
                 **self.over,
             },
         )
@@ -145,13 +147,18 @@ class Replicas:
         }
 
 
+def running_from(home: Path) -> Mapping[str, str]:
+    """The variables that make Python take our code from another checkout."""
+    return {"PYTHONPATH": f"{home}:{home}/protos/gen", "PYTHONSAFEPATH": "1"}
+
+
 @contextmanager
 def running_replicas(
     mongo_url: str,
     directory: Path,
     environment: Mapping[str, str] | None = None,
     *,
-    homes: Mapping[str, Path] | None = None,
+    homes: Mapping[Slot, Path] | None = None,
 ) -> Iterator[Replicas]:
     """Run them while the context lasts."""
     replicas = Replicas(mongo_url, directory, environment, homes=homes)
