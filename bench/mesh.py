@@ -44,7 +44,8 @@ def _up(folder: Path, *, sink_port: int) -> Iterator[Server]:
         command += [f"--{process_name}", f"{launching.HOST}:{launching.free_port()}"]
     extra = {
         "HMAC_SECRET_KEY": secret,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{launching.HOST}:{sink_port}",
+        # Traces alone: log lines go to the process's output, where a node agent takes them, and metrics are scraped.
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://{launching.HOST}:{sink_port}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_EXPORTER_OTLP_INSECURE": "true",
     }
