@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # Fields that we fill with words, numbers and ids of our own: looking into them would cost every line something.
 SAFE_FIELDS: Final = frozenset(
     {
-        "autopay.disposition", "autopay.outcome", "autopay.source", "duration_ms", "http.request.method",
+        "autopay.disposition", "autopay.outcome", "autopay.risk.level", "autopay.risk.reasons", "autopay.risk.score",
+        "autopay.source", "db.operation.batch.size", "db.system.name", "duration_ms", "http.request.method",
         "http.response.status_code", "key_id", "level", "outcome", "process", "request_id", "route", "source", "status",
         "trace_id", "ts",
     }
@@ -121,7 +122,8 @@ def field(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: field(str(key), each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [field(name, each) for each in value]
+        masked = [field(name, each) for each in value]
+        return tuple(masked) if isinstance(value, tuple) else masked
     written = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return _WRITTEN.get(name, text)(written)
 

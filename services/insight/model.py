@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec import field as struct_field
 
 
 class Level(IntEnum):
@@ -39,8 +42,7 @@ class Payment(NamedTuple):
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True, gc=False):
     """One ground for a score; the sentence holds figures, never an account or other personal value.
 
     Attributes:
@@ -53,11 +55,10 @@ class Reason:
     code: str
     sentence: str
     contribution: float
-    evidence: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, str] = struct_field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class Risk(Struct, frozen=True, kw_only=True, gc=False):
     """A score from 0 to 1, its level, and the reasons with the weightiest first."""
 
     score: float

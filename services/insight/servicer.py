@@ -58,7 +58,12 @@ class InsightServicer(insight_pb2_grpc.InsightServiceServicer):
             if item.traceparent:
                 self._trace(item.traceparent, risk, started_ns)
         version = self._scorer.scorecard.version
-        return insight_pb2.ScoreResponse(risks=[_message(risk, version) for risk in risks])
+        response = insight_pb2.ScoreResponse()
+        add = response.risks.add
+        for risk in risks:
+            # Made in place: protobuf copies every message that is handed to a constructor.
+            _fill_reasons(add(score=risk.score, level=_LEVELS[risk.level], model_version=version), risk)
+        return response
 
     async def ExplainTransaction(
         self, request: insight_pb2.ExplainTransactionRequest, context: Context
@@ -123,23 +128,14 @@ def _payment(item: insight_pb2.ScoreItem, position: int) -> Payment:
     return Payment(source, tx_id, sender, receiver, minor_units, currency, at_ms)
 
 
-def _message(risk: Risk, version: str) -> risk_pb2.Risk:
-    if not risk.reasons:
-        return risk_pb2.Risk(score=risk.score, level=_LEVELS[risk.level], model_version=version)
-    return risk_pb2.Risk(
-        score=risk.score,
-        level=_LEVELS[risk.level],
-        reasons=[
-            risk_pb2.RiskReason(
-                code=reason.code,
-                sentence=reason.sentence,
-                contribution=reason.contribution,
-                evidence=reason.evidence,
-            )
-            for reason in risk.reasons
-        ],
-        model_version=version,
-    )
+def _fill_reasons(message: risk_pb2.Risk, risk: Risk) -> None:
+    for reason in risk.reasons:
+        message.reasons.add(
+            code=reason.code,
+            sentence=reason.sentence,
+            contribution=reason.contribution,
+            evidence=reason.evidence,
+        )
 
 
 def _wrong_count(count: int) -> Fault:
