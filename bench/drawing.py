@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -52,3 +53,34 @@ def _costs(axes: Axes, cells: Sequence[Cell], labels: Sequence[str]) -> None:
     axes.set_xlabel("CPU µs per webhook, by process")
     axes.invert_yaxis()
     axes.legend(ncols=4, fontsize="small")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """What a diagram's two axes say, and which are logarithmic."""
+
+    across: str
+    up: str
+    log_across: bool = False
+    log_up: bool = False
+
+
+def curves(across: Sequence[float], lines: Mapping[str, Sequence[float]], axis: Axis, file: Path) -> Path:
+    """Draw lines over one axis, each point marked."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for label, values in lines.items():
+        axes.plot(across, values, marker="o", label=label)
+    axes.set_xlabel(axis.across)
+    axes.set_ylabel(axis.up)
+    if axis.log_across:
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(across, labels=[f"{value:g}" for value in across])
+    if axis.log_up:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=120)
+    return file

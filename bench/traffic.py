@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import itertools
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,13 @@ _DESCRIPTIONS = ("", "", "Monthly subscription", "Order 4711, two items", "Invoi
 def zipf_weights(population: int) -> list[float]:
     """Return cumulative Zipf (s = 1) weights: the k-th account is seen 1/k as often as the first."""
     return list(itertools.accumulate(1 / rank for rank in range(1, population + 1)))
+
+
+class Supply(Protocol):
+    """Where bodies come from."""
+
+    def take(self, count: int) -> Iterator[bytes]:
+        """Yield the next `count` bodies."""
 
 
 class Payments:
@@ -61,6 +68,17 @@ class Payments:
                 f'"sender_account":"acct_s{sender:05d}","receiver_account":"acct_r{receiver:04d}",'
                 f'"status":"{status}"{note}}}'
             ).encode()
+
+
+class Same:
+    """One payment, over and over."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def take(self, count: int) -> Iterator[bytes]:
+        """Yield the one body `count` times."""
+        return itertools.repeat(self._body, count)
 
 
 def sign(body: bytes, *, secret: bytes, timestamp_s: int) -> str:

@@ -50,12 +50,12 @@ class Window:
 class Sender:
     """Sends a server fresh payments, none twice, over any number of windows."""
 
-    def __init__(self, server: Server, payments: traffic.Payments, *, scratch: Path, rate: float) -> None:
+    def __init__(self, server: Server, payments: traffic.Supply, *, scratch: Path, rate: float) -> None:
         """Prepare for `rate` requests/s until a faster rate is seen."""
         self.server = server
         self.rate = rate
         self._payments = payments
-        self._file = scratch / "requests.bin"
+        self.file = scratch / "requests.bin"
 
     def prepare(self, *, concurrency: int, duration_s: float) -> None:
         """Sign what a window may need, now: signatures are good for minutes only."""
@@ -65,13 +65,13 @@ class Sender:
             traffic.request(body, secret=server.secret, timestamp_s=timestamp_s, host=server.host, path=server.path)
             for body in self._payments.take(count)
         )
-        traffic.write(signed, self._file)
+        traffic.write(signed, self.file)
 
     def send(self, *, concurrency: int, duration_s: float) -> wrk.Reading:
         """Send what was prepared, and remember the rate."""
         url = f"http://{self.server.host}{self.server.path}"
-        reading = wrk.replay(self._file, url=url, concurrency=concurrency, duration_s=duration_s)
-        self._file.unlink()
+        reading = wrk.replay(self.file, url=url, concurrency=concurrency, duration_s=duration_s)
+        self.file.unlink()
         self.rate = max(self.rate, reading.requests_per_s)
         return reading
 

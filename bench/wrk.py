@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = "REPLAY "
+MARK = "REPLAY "
 _TIMEOUT_S = 10
 _GRACE_S = 30
 
@@ -73,11 +73,11 @@ def parse(output: str) -> Reading:
     Raises:
         WrkError: There is no such line.
     """
-    line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
+    line = next((line for line in output.splitlines() if line.startswith(MARK)), None)
     if line is None:
         message = f"wrk printed no result: {output.strip()[-500:]}"
         raise WrkError(message)
-    raw = json.loads(line.removeprefix(_MARK))
+    raw = json.loads(line.removeprefix(MARK))
     return Reading(
         requests=raw["requests"],
         duration_s=raw["duration_us"] / 1e6,

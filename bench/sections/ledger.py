@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from rich.table import Table
 
 from bench import ledger_process
+from bench.comparing import Sample
 from bench.gates import Gate
 from bench.ledger_process import LedgerLostError, LedgerProcess
 from bench.ledger_reads import PAGE_ROWS, Readers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bench.plan import Plan
 
 TITLE = "The ledger by its size"
+BY_DEFAULT = True
 _SMALLEST: Final = 1_000
 _BUDGET_S: Final = 60.0
 _GET_MS_MAX: Final = 2.0
@@ -141,6 +143,16 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
 
 def _first_page(name: str) -> Callable[[dict[str, Any]], str]:
     return lambda step: f"{step['first_page_ms'][name]:.2f}"
+
+
+def samples(figures: dict[str, Any]) -> dict[str, Sample]:
+    """Compare the largest size."""
+    step = figures["sizes"][-1]
+    at = f"{step['payments']:,} payments"
+    return {
+        f"get, {at}": Sample(values=(step["get_ms"],), unit="ms", more_is_better=False),
+        f"Record / insert_many, {at}": Sample(values=(step["ratio"],), unit="×", more_is_better=True),
+    }
 
 
 def draw(figures: dict[str, Any], folder: Path) -> list[Path]:  # noqa: ARG001 - the table says it

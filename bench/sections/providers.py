@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from autopay_cli.recipes import samples
+from autopay_cli.recipes import samples as deliveries
 from autopay_cli.recipes.signing import NOW_S
+from bench import comparing
 from bench.gates import Gate
 from providers import registry
 from providers.contract import Certified, Options, Provider, Secret, Verified, Window
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bench.plan import Plan
 
 TITLE = "Verification and mapping, by provider"
+BY_DEFAULT = True
 _BODY_BYTES: Final = 1_024
 _NATIVE: Final = "autopay"
 _NATIVE_VERIFY_US_MAX: Final = 15.0
@@ -39,8 +41,8 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """Measure every vectors file's first delivery, brought to 1 KiB where it is smaller."""
     found: dict[str, Any] = {}
     known = registry.load()
-    for name in samples.names():
-        sample = samples.load(name)
+    for name in deliveries.names():
+        sample = deliveries.load(name)
         figures = _measure(_configured(known[sample.provider], sample), sample, repeats=_REPEATS * plan.rounds)
         found[name] = figures
         say(f"  {name:<18} verify {figures['verify_us']:7.1f} µs  map {figures['map_us']:6.1f} µs")
@@ -120,6 +122,15 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
     for name, each in figures["providers"].items():
         table.add_row(name, f"{each['body_bytes']:,}", f"{each['verify_us']:.1f}", f"{each['map_us']:.1f}")
     return [table]
+
+
+def samples(figures: dict[str, Any]) -> dict[str, comparing.Sample]:
+    """Compare verification and mapping."""
+    return {
+        f"{name}: {what}": comparing.Sample(values=(each[f"{what}_us"],), unit="µs", more_is_better=False)
+        for name, each in figures["providers"].items()
+        for what in ("verify", "map")
+    }
 
 
 def draw(figures: dict[str, Any], folder: Path) -> list[Path]:  # noqa: ARG001 - the table says it

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench import drawing, medians, mesh, servers, traffic, window
 from bench.audit import Audit, problems
+from bench.comparing import Sample
 from bench.gates import Gate
 from bench.launching import LaunchError
 from bench.medians import Cell
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bench.window import Window
 
 TITLE = "Throughput at saturation"
+BY_DEFAULT = True
 # Requests/s to have ready before the first rate is known: well above what each reached anywhere.
 _RATES = {"bare": 40_000.0, "conventional-1": 1_500.0, "conventional-4": 2_500.0, "mesh": 8_000.0}
 _PYTHON_CPU_US_MAX = 420.0
@@ -189,6 +191,20 @@ def _cost_table(cells: Sequence[Cell]) -> Table:
             "  ".join(f"{name} {used:.0f}" for name, used in sorted(cell.rss_mib.items())),
         )
     return table
+
+
+def samples(figures: dict[str, Any]) -> dict[str, Sample]:
+    """Compare rates and CPU, by server and concurrency."""
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for one in figures["windows"]:
+        cells.setdefault(f"{one['server']}, c={one['concurrency']}", []).append(one)
+    found: dict[str, Sample] = {}
+    for cell, rounds in cells.items():
+        rates = tuple(one["requests_per_s"] for one in rounds)
+        found[f"{cell}: rate"] = Sample(values=rates, unit="/s", more_is_better=True)
+        costs = tuple(sum(one["cpu_us"].values()) + sum(one["late_cpu_us"].values()) for one in rounds)
+        found[f"{cell}: CPU"] = Sample(values=costs, unit="µs", more_is_better=False)
+    return found
 
 
 def draw(figures: dict[str, Any], folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from pymongo import WriteConcern
 from rich.table import Table
 
 from bench import mesh, traffic, window
+from bench.comparing import Sample
 from bench.gates import Gate
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bench.plan import Plan
 
 TITLE = "Unloaded latency"
+BY_DEFAULT = True
 _RATE = 1_500.0
 _TURNS = 3
 _ABOVE_INSERT_MS_MAX = 5.0
@@ -49,7 +51,12 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
             insert_ms.append(inserted)
             say(f"  turn {turn}  webhook p50 {reading.p50_ms:.2f} ms  insert p50 {inserted:.2f} ms")
     webhook, insert = statistics.median(webhook_ms), statistics.median(insert_ms)
-    return {"webhook_p50_ms": webhook, "insert_p50_ms": insert, "above_insert_ms": webhook - insert}
+    return {
+        "webhook_p50_ms": webhook,
+        "insert_p50_ms": insert,
+        "above_insert_ms": webhook - insert,
+        "turns_above_ms": [ours - one for ours, one in zip(webhook_ms, insert_ms, strict=True)],
+    }
 
 
 async def _insert_ms(url: str, duration_s: float) -> float:
@@ -82,6 +89,11 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
         table.add_column(heading, justify="right")
     table.add_row(*(f"{figures[name]:.2f}" for name in ("webhook_p50_ms", "insert_p50_ms", "above_insert_ms")))
     return [table]
+
+
+def samples(figures: dict[str, Any]) -> dict[str, Sample]:
+    """Compare what the mesh adds to an insert."""
+    return {"above one insert": Sample(values=tuple(figures["turns_above_ms"]), unit="ms", more_is_better=False)}
 
 
 def draw(figures: dict[str, Any], folder: Path) -> list[Path]:  # noqa: ARG001 - two figures need no picture

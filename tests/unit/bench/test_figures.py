@@ -115,4 +115,5 @@ def test_every_section_can_be_measured_shown_held_and_drawn() -> None:
     for name in sections.names():
         section = sections.find(name)
         assert section.TITLE
-        assert all(callable(getattr(section, part)) for part in ("measure", "tables", "gates", "draw"))
+        assert all(callable(getattr(section, part)) for part in ("measure", "tables", "gates", "samples", "draw"))
+    assert {"throughput", "latency"} <= set(sections.defaults())

@@ -1,0 +1,135 @@
+"""Latency at a constant rate: what a webhook waits at a quarter, half and three quarters of saturation."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.table import Table
+
+from bench import drawing, mesh, steady, traffic, window
+from bench.comparing import Sample
+from bench.gates import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+    from bench.plan import Plan
+    from bench.server import Server
+
+TITLE = "Latency at a constant rate"
+BY_DEFAULT = True
+SHARES: Final = (0.25, 0.5, 0.75)
+_RATE: Final = 8_000.0
+_LEAD_S: Final = 1.0
+_HELD: Final = 0.5
+_P99_MS_MAX: Final = 25.0
+_P999_MS_MAX: Final = 60.0
+
+
+def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
+    """Saturate one mesh, then send to it at shares of the rate it reached, each in every round."""
+    payments = traffic.Payments(seed=0)
+    with (
+        tempfile.TemporaryDirectory(dir=plan.scratch, prefix="latency-") as temporary,
+        mesh.start(Path(temporary)) as server,
+    ):
+        folder = Path(temporary)
+        saturation = saturate(window.Sender(server, payments, scratch=folder, rate=_RATE), plan)
+        say(f"  saturation {saturation:,.0f}/s")
+        runs: list[dict[str, Any]] = []
+        for _ in range(plan.rounds):
+            for share in SHARES:
+                runs.append(_run(server, payments, folder, plan, share=share, rate=share * saturation))
+                say(_line(runs[-1]))
+    return {"saturation_per_s": saturation, "runs": runs, "shares": [_summary(runs, share) for share in SHARES]}
+
+
+def saturate(sender: window.Sender, plan: Plan) -> float:
+    """Warm a server up and return the rate it then reaches over the most connections."""
+    concurrency = max(plan.concurrencies)
+    sender.prepare(concurrency=concurrency, duration_s=plan.warmup_s)
+    sender.send(concurrency=concurrency, duration_s=plan.warmup_s)
+    return window.measure(sender, concurrency=concurrency, duration_s=plan.duration_s).requests_per_s
+
+
+def _run(
+    server: Server, payments: traffic.Payments, folder: Path, plan: Plan, *, share: float, rate: float
+) -> dict[str, Any]:
+    sender = steady.SteadySender(server, payments, scratch=folder, rate=rate, lead_s=_LEAD_S)
+    seen = window.measure(sender, concurrency=steady.CONNECTIONS, duration_s=plan.duration_s + _LEAD_S)
+    return {"share": share, "rate": rate, **asdict(seen), **asdict(sender.paces[0])}
+
+
+def _summary(runs: list[dict[str, Any]], share: float) -> dict[str, Any]:
+    rounds = [run for run in runs if run["share"] == share]
+    names = ("rate", "p50_ms", "p99_ms", "p999_ms", "late_p99_ms", "others_cores")
+    return {
+        "share": share,
+        **{name: statistics.median(run[name] for run in rounds) for name in names},
+        "complaints": [complaint for run in rounds for complaint in run["complaints"]],
+    }
+
+
+def _line(run: dict[str, Any]) -> str:
+    return (
+        f"  {run['share']:.0%} = {run['rate']:,.0f}/s  p50 {run['p50_ms']:.1f} ms  p99 {run['p99_ms']:.1f} ms"
+        f"  p99.9 {run['p999_ms']:.1f} ms  [others used {run['others_cores']:.2f} cores]"
+    )
+
+
+def gates(figures: dict[str, Any]) -> list[Gate]:
+    """Hold half of saturation against its limits, and every rate against what the driver saw going wrong."""
+    half = next(one for one in figures["shares"] if one["share"] == _HELD)
+    wrong = sum(len(one["complaints"]) for one in figures["shares"])
+    return [
+        Gate(name="complaints at a constant rate", value=wrong, limit=0, unit="", at_most=True),
+        Gate(name="p99 at 50 % of saturation", value=half["p99_ms"], limit=_P99_MS_MAX, unit="ms", at_most=True),
+        Gate(name="p99.9 at 50 % of saturation", value=half["p999_ms"], limit=_P999_MS_MAX, unit="ms", at_most=True),
+    ]
+
+
+def tables(figures: dict[str, Any]) -> list[RenderableType]:
+    """Lay out a row per rate."""
+    caption = "from when a request was meant to leave; `left late` is how late the sender itself was"
+    title = f"{TITLE} (saturation {figures['saturation_per_s']:,.0f}/s; medians)"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for heading in ("share", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "others, cores"):
+        table.add_column(heading, justify="right")
+    for one in figures["shares"]:
+        table.add_row(
+            f"{one['share']:.0%}",
+            f"{one['rate']:,.0f}",
+            *(f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms", "p999_ms", "late_p99_ms")),
+            f"{one['others_cores']:.2f}",
+        )
+    return [table, *(complaint for one in figures["shares"] for complaint in one["complaints"])]
+
+
+def samples(figures: dict[str, Any]) -> dict[str, Sample]:
+    """Compare the percentiles at each share."""
+    return {
+        f"{share:.0%}: {name}": Sample(
+            values=tuple(run[f"{name}_ms"] for run in figures["runs"] if run["share"] == share),
+            unit="ms",
+            more_is_better=False,
+        )
+        for share in SHARES
+        for name in ("p50", "p99", "p999")
+    }
+
+
+def draw(figures: dict[str, Any], folder: Path) -> list[Path]:
+    """Draw the percentiles by rate."""
+    lines = {
+        label: [one[name] for one in figures["shares"]]
+        for label, name in (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms"))
+    }
+    rates = [one["rate"] for one in figures["shares"]]
+    axes = drawing.Axis(across="webhooks a second, constant", up="ms from when it was meant to leave", log_up=True)
+    return [drawing.curves(rates, lines, axes, folder / "latency.png")]
