@@ -47,6 +47,7 @@ def test_a_child_counts_for_the_group_of_its_parent_unless_it_is_named(parent: i
     assert processes.members({"up": (parent,), "edge": (child,)}) == {"up": (parent,), "edge": (child,)}
 
 
+@pytest.mark.timed
 def test_settling_waits_for_work_that_was_put_off(parent: int) -> None:
     """What a child burns after the first sample is in the second, once the group is idle."""
     child_of(parent)
