@@ -50,6 +50,8 @@ class ReportMaker:
             raise invalid("until_ms", "must be later than since_ms, which must be > 0")
         if period.until_ms - period.since_ms > DAYS_MAX * DAY_MS:
             raise invalid("until_ms", f"must be at most {DAYS_MAX} days after since_ms")
+        if period.before.since_ms <= 0:
+            raise invalid("since_ms", "must leave room after 1970 for the period before, which it is compared with")
         async with self._making:
             report = await self._reporter.report(period)
         if form != "pdf":
