@@ -155,7 +155,7 @@ def _sender(
      square_month, dollars_month, fresh_day, fresh_month, near_week, fraud_week, judged_week, fraud_month,
      _, met, met_before) = unpack(memory)
     # fmt: on
-    usual_mean, usual_variance, usual_dollars, usual_payments, usual_burst, usual_fraud = prior
+    usual_mean, usual_variance, usual_dollars, usual_payments, usual_burst, usual_fraud, usual_days = prior
     age_s = landmark_s - at_s if at_s > landmark_s else 0.0
     month = exp(age_s / MONTH_S)
     known = count_month * month
@@ -185,8 +185,9 @@ def _sender(
         values[14] = surprise
         values[15] = surprise * values[0]
         fresh = fresh_day * exp(age_s / DAY_S) + 1.0
-        if fresh >= _FRESH_MIN:
-            values[16] = excess(fresh, fresh_month * month / 30.0)
+        # On a source's first day every receiver is new to everybody.
+        if fresh >= _FRESH_MIN and not usual_burst:
+            values[16] = excess(fresh, fresh_month * month / usual_days)
     if near_week and dollars > usual_dollars and is_near(minor_units):
         near = near_week * week + 1.0
         if near >= _NEAR_MIN:
@@ -207,8 +208,8 @@ def _receiver(values: list[float], at_s: float, memory: bytes, sender_mark: Mark
     month = exp(age_s / MONTH_S)
     if sender_mark is not None and not knows(met, met_before, sender_mark):
         fresh = fresh_day * exp(age_s / DAY_S) + 1.0
-        if fresh >= _FRESH_MIN:
-            values[17] = excess(fresh, fresh_month * month / 30.0)
+        if fresh >= _FRESH_MIN and not prior.usual_burst:
+            values[17] = excess(fresh, fresh_month * month / prior.days)
     if judged_month > 0.0:
         usual = prior.fraud
         week = exp(age_s / WEEK_S)

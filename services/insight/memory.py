@@ -45,6 +45,7 @@ class Prior(NamedTuple):
         usual_burst: on a source's first day, when nobody has a rate of their own to compare with, its payments in ten
             minutes; 0 later.
         fraud: the share of fraud among judged payments, shrunk to a small one.
+        days: how many days of the source the thirty-day sums can hold, 1 to 30.
     """
 
     mean: float
@@ -53,6 +54,7 @@ class Prior(NamedTuple):
     payments: float = 0.0
     usual_burst: float = 0.0
     fraud: float = 0.005
+    days: float = 30.0
 
 
 # Deliberately wide: from cents to tens of thousands of dollars.

@@ -79,13 +79,14 @@ def prior_of(population: Profile | None) -> Prior:
     within = max(memory.square_month * decay - count * mean * mean, 0.0)
     total = count + _POPULATION_WEIGHT
     between = count * _POPULATION_WEIGHT / total * (mean - WIDE.mean) ** 2
-    youth = max(1.0 - (memory.burst_at_s - memory.since_s) / DAY_S, 0.0)
+    days = (memory.burst_at_s - memory.since_s) / DAY_S
     return Prior(
         mean=(count * mean + _POPULATION_WEIGHT * WIDE.mean) / total,
         variance=(within + _POPULATION_WEIGHT * WIDE.variance + between) / total,
         dollars=(memory.dollars_month * decay + _POPULATION_WEIGHT * WIDE.dollars) / total,
         payments=count,
-        usual_burst=memory.burst if youth else 0.0,
+        usual_burst=memory.burst if days < 1.0 else 0.0,
+        days=min(max(days, 1.0), 30.0),
         fraud=(memory.fraud_month * decay + _JUDGED_WEIGHT * WIDE.fraud)
         / (memory.judged_month * decay + _JUDGED_WEIGHT),
     )

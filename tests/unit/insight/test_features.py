@@ -155,6 +155,19 @@ def test_on_a_source_s_first_day_a_sender_s_steady_part_is_no_burst() -> None:
     assert "burst" not in world(day_later)
 
 
+def test_on_a_source_s_first_days_new_counterparties_are_no_news() -> None:
+    """Where everybody is new to everybody, a busy sender and a busy shop stand out neither at once nor a day later."""
+    world = World()
+    for number in range(3_000):
+        sender, receiver = ("HEAVY", f"R-{number}") if number % 2 else (f"S-{number}", "SHOP")
+        world.learn(a_payment(sender=sender, receiver=receiver, at_ms=START_MS + number * DAY_MS // 1_500))
+        if number % 500 == 499:
+            at_ms = START_MS + number * DAY_MS // 1_500
+            found = world(a_payment(sender="HEAVY", receiver="NEW", at_ms=at_ms))
+            found |= world(a_payment(sender="NEW", receiver="SHOP", at_ms=at_ms))
+            assert not {"new_receivers", "fan_in"} & set(found)
+
+
 def test_verdicts_raise_the_share_of_fraud() -> None:
     """A receiver half of whose judged payments were fraud is told so, and its sender as well."""
     world = regular()
