@@ -15,7 +15,7 @@ PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
 .PHONY: help setup run dev test nightly check format format-check lint types imports protos lint-protos proto \
-	proto-drift docs deployment manifests images lock mock report bench clean
+	proto-drift docs deployment manifests images lock mock report chaos bench clean
 
 help: ## List every target in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -144,6 +144,9 @@ mock: $(READY) ## Send mock webhooks to the running mesh and say what came back
 
 report: $(READY) ## Write report.html, the last day of the running mesh; ARGS="--since 7d --format md" for others
 	@$(BIN)/autopay report $(or $(ARGS),--format html --out report.html)
+
+chaos: $(READY) ## Inject one fault after the other into a real mesh under load, and look whether every 2xx was true
+	@$(PYTHON) -m tests.chaos $(ARGS)
 
 bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service (needs wrk)
 	@$(PYTHON) -m bench $(ARGS)

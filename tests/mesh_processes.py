@@ -68,6 +68,16 @@ class RunningMesh:
         """Where the edge takes HTTP."""
         return f"http://{self.addresses['edge']}"
 
+    @property
+    def children(self) -> Sequence[Child]:
+        """The processes that were started, to supervise."""
+        return list(self._children.values())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process sees that is started from now on."""
+        return self._environment
+
     def launch(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         """Start one process, if need be in place of another, and return at once; `environment` is for this start alone.
 
