@@ -16,6 +16,7 @@ from rich.table import Table
 
 from autopay_cli import invented
 from bench import insight_process
+from bench.comparing import Sample
 from bench.gates import Gate
 from services.insight.model import Payment
 from services.insight.replay import Replay, ReplayOptions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bench.plan import Plan
 
 TITLE = "Insight: scores at a steady rate, and a replay"
+BY_DEFAULT = False
 _RATE: Final = 3_000
 # As many as the mesh's batches hold at this rate, more or less.
 _CALL_ITEMS: Final = 10
@@ -142,6 +144,15 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
     table.add_row("p99", f"{figures['p99_ms']:.2f} ms")
     table.add_row("replay with labels, payments/s of a core", f"{figures['replay_per_s']:,.0f}")
     return [table]
+
+
+def samples(figures: dict[str, Any]) -> dict[str, Sample]:
+    """Compare the percentiles of Score, and the replay."""
+    return {
+        "Score p50": Sample(values=(figures["p50_ms"],), unit="ms", more_is_better=False),
+        "Score p99": Sample(values=(figures["p99_ms"],), unit="ms", more_is_better=False),
+        "replay": Sample(values=(figures["replay_per_s"],), unit="/s", more_is_better=True),
+    }
 
 
 def draw(figures: dict[str, Any], folder: Path) -> list[Path]:  # noqa: ARG001 - the table says it
