@@ -49,12 +49,12 @@ def payment() -> bytes:
     """Return the body of a payment that nobody has sent yet."""
     fields = {
         "tx_id": f"demo-{secrets.token_hex(4)}",
-        "amount": "42.50",
+        "amount": "480.00",
         "currency": "EUR",
         "sender_account": "alice",
         "receiver_account": "bobs-bakery",
         "status": "success",
-        "description": "A cake",
+        "description": "A wedding cake",
     }
     return json.dumps(fields, separators=(",", ":")).encode()
 
