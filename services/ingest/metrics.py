@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry
 
 from mesh.metrics import Counts
-from services.ingest.model import Answer
+from services.ingest.model import Answer, Disposition
 
 
 class IngestMetrics:
@@ -23,9 +23,9 @@ class IngestMetrics:
     def answered(self, answers: Sequence[Answer]) -> None:
         """Count a batch of answers."""
         # Together by kind: an increment takes a lock, and a batch is mostly of one kind.
-        tally: dict[tuple[str, str, str], int] = {}
+        tally: dict[tuple[Disposition, bool, str], int] = {}
         for answer in answers:
-            kind = (answer.disposition.name.lower(), "yes" if answer.durable else "no", answer.reason)
+            kind = (answer.disposition, answer.durable, answer.reason)
             tally[kind] = tally.get(kind, 0) + 1
-        for kind, count in tally.items():
-            self.deliveries.add(*kind, by=count)
+        for (disposition, durable, reason), count in tally.items():
+            self.deliveries.add(disposition.name.lower(), "yes" if durable else "no", reason, by=count)
