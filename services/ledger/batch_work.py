@@ -30,10 +30,11 @@ class Work:
 
     Attributes:
         guess: the disposition that its delivery is stored with before any event is answered.
+        repeats: by their places, those of its events that were recorded before: the payment, and what is stored there.
         unresolved: what it ends as where the payment of an event can't be told, None where all can.
     """
 
-    __slots__ = ("answers", "delivery_key", "failure", "field", "guess", "item", "unresolved")
+    __slots__ = ("answers", "delivery_key", "failure", "field", "guess", "item", "repeats", "unresolved")
 
     def __init__(self, item: Item) -> None:
         """Begin unanswered."""
@@ -41,6 +42,7 @@ class Work:
         self.answers: list[EventOutcome | None] = [None] * len(item.events)
         self.failure: Failure | None = None
         self.field = ""
+        self.repeats: dict[int, tuple[str, StoredEvent]] = {}
         self.unresolved: Disposition | None = None
         self.delivery_key = ""
         self.guess = Disposition.RECORDED if item.events else item.disposition or Disposition.IGNORED
@@ -109,6 +111,8 @@ class Group:
                 spilled=spilled,
             )
             work.answers[position] = _answer(payment, event, outcome, conflict)
+            if outcome is Outcome.DUPLICATE and (known := _known(payment, event, spilled)) is not None:
+                work.repeats[position] = self.id, known
         return payment
 
     def fail(self, failure: Failure, field: str = "") -> None:
@@ -128,6 +132,12 @@ class Seen:
         """Return the ids under which a delivery came again. An item that failed is not counted: it comes once more."""
         brought_by = self.holders[key] if key in self.known else self.holders[key][1:]
         return tuple({work.item.delivery_id: None for work in brought_by if work.failure is None})
+
+
+def _known(payment: Payment, event: Event, spilled: Mapping[str, StoredEvent]) -> StoredEvent | None:
+    """Return what is stored under an event's id; of what a correction tells again the correction has its own."""
+    held = (stored for stored in payment.events if stored.event.event_id == event.event_id)
+    return next(held, None) or spilled.get(event.event_id)
 
 
 def _answer(payment: Payment, event: Event, outcome: Outcome, conflict: Conflict | None) -> EventOutcome:

@@ -35,6 +35,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Renaming:
+    """A stored event that names the delivery `before`, which nobody stored, and is to name `after`."""
+
+    payment_id: str
+    event_id: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conflicting:
     """An event that was not recorded because it contradicts what is.
 
@@ -130,6 +140,15 @@ class Payments(Protocol):
             NotDurable: they can't be read now.
         """
 
+    async def rename_deliveries(self, renamings: Sequence[Renaming]) -> None:
+        """Let events name other deliveries, those that were moved out, too; one that names another by now stays.
+
+        No version grows: nothing that is known of a payment changes.
+
+        Raises:
+            NotDurable: the outcome of every one of them is unknown.
+        """
+
     async def update(self, changes: Sequence[Change]) -> int:
         """Write each change whose version still matches; return how many did.
 
@@ -153,6 +172,13 @@ class Deliveries(Protocol):
 
         Raises:
             NotDurable: the outcome of every one of them is unknown.
+        """
+
+    async def read_stored(self, keys: Collection[str]) -> set[str]:
+        """Return those of these keys that are stored, in a way no fail-over can take back.
+
+        Raises:
+            NotDurable: they can't be read now.
         """
 
     async def repeat(self, repeats: Sequence[Repeat]) -> None:

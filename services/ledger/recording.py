@@ -16,6 +16,7 @@ from services.ledger.analysis_policy import Selects
 from services.ledger.batch_work import Group, Seen, Work, disposition_of, grouped, result_of, speaking_of
 from services.ledger.dispositions import GIVES_WAY
 from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
+from services.ledger.originals import Originals
 from services.ledger.ports import Deliveries, Payments, Repeat
 from services.ledger.resolving import Resolver
 from services.ledger.settling import Settler
@@ -43,6 +44,7 @@ class Recorder:
         self._resolver = Resolver(payments, self._settler)
         self._selects = selects
         self._deliveries = deliveries
+        self._originals = Originals(payments, deliveries)
         self._clock_ms = clock_ms
         self._spans = spans
 
@@ -74,6 +76,8 @@ class Recorder:
         if nameless:
             with spans.command("mongo.resolve", items=len(nameless)):
                 await self._resolver.resolve(nameless, now_ms)
+        if existing or nameless:
+            await self._originals.look_after(works, now_ms)
         await self._finish_deliveries(works, seen, now_ms)
 
     def _encode_deliveries(self, works: Sequence[Work], now_ms: int) -> list[tuple[Work, bytes]]:

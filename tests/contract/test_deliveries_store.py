@@ -138,3 +138,9 @@ async def test_what_can_not_be_stored_is_named_before_anything_is_sent(
     with pytest.raises(Unstorable) as refused:
         encoded(stores, b"{}", **fields)
     assert refused.value.field == named
+
+
+async def test_stored_keys_are_told_from_others(stores: Stores) -> None:
+    """Of keys asked for, those come back that are stored."""
+    await stores.deliveries.insert_new([encoded(stores, b"{1}"), encoded(stores, b"{2}")])
+    assert set(await stores.deliveries.read_stored({key_of(b"{1}"), key_of(b"{3}")})) == {key_of(b"{1}")}

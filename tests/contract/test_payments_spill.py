@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.ledger.model import EventKind, Payment
-from services.ledger.ports import Change
+from services.ledger.ports import Change, Renaming
 from services.ledger.spilling import change_of
 from tests.contract.conftest import Stores
 from tests.contract.test_payments_store import after, insert
@@ -63,3 +63,16 @@ async def test_a_lost_race_moves_nothing(stores: Stores) -> None:
     again = change_of(winner.after, after(winner.after, *(refund(f"x-{number}", 1) for number in range(10))))
     assert await stores.payments.update([again]) == 1
     assert (await stores.payments.read_durable(["autopay:T-1"]))["autopay:T-1"] == again.after
+
+
+async def test_an_event_that_moved_out_is_let_name_another_delivery(stores: Stores) -> None:
+    """Beside its payment as within it, an event that names what it did is changed, and its neighbour is not."""
+    await grown(stores)
+    key = "autopay:T-1"
+    await stores.payments.rename_deliveries(
+        [Renaming(payment_id=key, event_id=event_id, before="a:b", after="a:c") for event_id in ("e-0", "x-1")]
+    )
+    spilled = (await stores.payments.read_spilled({key: ["e-0", "e-1"]}))[key]
+    assert [spilled[event_id].delivery for event_id in ("e-0", "e-1")] == ["a:c", "a:b"]
+    held = {each.event.event_id: each.delivery for each in (await stores.payments.read_durable([key]))[key].events}
+    assert (held["x-0"], held["x-1"]) == ("a:b", "a:c")

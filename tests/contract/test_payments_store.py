@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.ledger.folding import apply
 from services.ledger.model import Event, EventKind, Payment, Unstorable
-from services.ledger.ports import Change
+from services.ledger.ports import Change, Renaming
 from tests.contract.conftest import Stores
 from tests.fakes.ledger_items import NOW_MS, event, refund
 
@@ -194,3 +194,15 @@ async def test_payments_are_found_by_their_ids_and_aliases(stores: Stores) -> No
     }
     assert await found(partner={"a", "T-2"}) == set()
     assert len(await found(rows_max=2, autopay={"T-1", "T-2", "T-3"})) == 2
+
+
+async def test_an_event_is_let_name_another_delivery(stores: Stores) -> None:
+    """Only the event that still names what it did is changed, and the payment's version stays."""
+    await insert(stores, after(None, event(), refund("e-2", 100)))
+    key = "autopay:T-1"
+    first = Renaming(payment_id=key, event_id="e-1", before="a:b", after="a:c")
+    late = Renaming(payment_id=key, event_id="e-2", before="a:other", after="a:d")
+    await stores.payments.rename_deliveries([first, late])
+    payment = (await stores.payments.read_durable([key]))[key]
+    assert [(stored.event.event_id, stored.delivery) for stored in payment.events] == [("e-1", "a:c"), ("e-2", "a:b")]
+    assert payment.version == 2

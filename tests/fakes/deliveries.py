@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import bson
@@ -58,6 +58,11 @@ class MemoryDeliveries:
                 self.documents[document["_id"]] = document
         self._done("insert_new")
         return Inserted(existing=frozenset(existing), unstorable=frozenset(unstorable))
+
+    async def read_stored(self, keys: Collection[str]) -> set[str]:
+        """Return those that exist."""
+        self._done("read_stored")
+        return {key for key in keys if key in self.documents}
 
     async def repeat(self, repeats: Sequence[Repeat]) -> None:
         """Count and correct those that exist."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.ledger.adapters.documents import CODEC, PAYMENT_BYTES_MAX, encode, is_too_new, of_payment, to_payment
 from services.ledger.model import NotDurable, Payment, StoredEvent
-from services.ledger.ports import Aliased, Change, Inserted
+from services.ledger.ports import Aliased, Change, Inserted, Renaming
 from services.ledger.schema import TooNew
 
 
@@ -106,6 +106,17 @@ class MemoryPayments:
         """Return all that was moved out of one payment."""
         self._done("read_all_spilled")
         return [stored for (holder, _), stored in self.overflow.items() if holder == payment_id]
+
+    async def rename_deliveries(self, renamings: Sequence[Renaming]) -> None:
+        """Rename where the event still names what it did, in the document and beside it."""
+        for each in renamings:
+            for held in self.documents[each.payment_id]["events"]:
+                if (held["event_id"], held.get("delivery")) == (each.event_id, each.before):
+                    held["delivery"] = each.after
+            place = each.payment_id, each.event_id
+            if place in self.overflow and self.overflow[place].delivery == each.before:
+                self.overflow[place] = replace(self.overflow[place], delivery=each.after)
+        self._done("rename_deliveries")
 
     async def update(self, changes: Sequence[Change]) -> int:
         """Write those whose version still matches."""

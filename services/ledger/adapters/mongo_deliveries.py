@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bson import DatetimeMS
@@ -41,6 +41,14 @@ class MongoDeliveries:
     async def insert_new(self, encoded: Sequence[bytes]) -> Inserted:
         """Insert deliveries that may be new."""
         return await insert_encoded(self._collection, encoded)
+
+    async def read_stored(self, keys: Collection[str]) -> set[str]:
+        """Look for keys, at read concern majority from the primary."""
+        try:
+            found = await self._collection.find({"_id": {"$in": list(keys)}}, {"_id": True}).to_list(len(keys))
+        except PyMongoError as error:
+            raise NotDurable(str(error)) from error
+        return {document["_id"] for document in found}
 
     async def repeat(self, repeats: Sequence[Repeat]) -> None:
         """Count repeats and correct dispositions, durably."""

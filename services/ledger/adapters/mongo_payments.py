@@ -21,7 +21,7 @@ from services.ledger.adapters.documents import (
 from services.ledger.adapters.event_documents import of_event, of_tally, to_event
 from services.ledger.adapters.inserting import insert_encoded
 from services.ledger.model import NotDurable, Payment, StoredEvent
-from services.ledger.ports import Aliased, Change, Inserted
+from services.ledger.ports import Aliased, Change, Inserted, Renaming
 from services.ledger.schema import TooNew
 
 if TYPE_CHECKING:
@@ -94,6 +94,22 @@ class MongoPayments:
         except PyMongoError as error:
             raise NotDurable(str(error)) from error
         return [to_event(document["tx_id"], document) for document in documents]
+
+    async def rename_deliveries(self, renamings: Sequence[Renaming]) -> None:
+        """Rename in the payments' documents, and beside them what was moved out."""
+        held: list[UpdateOne] = []
+        moved: list[UpdateOne] = []
+        for each in renamings:
+            named = {"event_id": each.event_id, "delivery": each.before}
+            where = {"_id": each.payment_id, "events": {"$elemMatch": named}}
+            held.append(UpdateOne(where, {"$set": {"events.$.delivery": each.after}}))
+            apart = {"_id": overflow_id(each.payment_id, each.event_id), "delivery": each.before}
+            moved.append(UpdateOne(apart, {"$set": {"delivery": each.after}}))
+        try:
+            if (await self._collection.bulk_write(held, ordered=False)).matched_count < len(held):
+                await overflow_of(self._collection).bulk_write(moved, ordered=False)
+        except PyMongoError as error:
+            raise NotDurable(str(error)) from error
 
     async def update(self, changes: Sequence[Change]) -> int:
         """Write each change under its version; return how many matched."""
