@@ -51,7 +51,8 @@ _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "monitoringKey": {"type": "apiKey", "in": "header", "name": "X-Monitoring-Key"},
 }
-_READ_PROBLEMS: Final = (401, 403, 429, 503)
+# 400 is for what is no HTTP as we take it, a request line of more than 8 KiB for example.
+_READ_PROBLEMS: Final = (400, 401, 403, 429, 503)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class Read:
 
 
 READS: Final = (
-    Read(path="/", summary="What is served here", tag="about", answers={200: "Index"}, problems=(503,)),
+    Read(path="/", summary="What is served here", tag="about", answers={200: "Index"}, problems=(400, 503)),
     Read(
         path="/transaction/{tx_id}",
         summary="One payment",
@@ -224,7 +225,7 @@ def _webhook(source: Source, path: str) -> dict[str, Any]:
     native = source.provider.native
     told = source.provider.acknowledgement.content_type.partition(";")[0] if not native else _JSON
     answered = {told: {"schema": _reference("Acknowledgement") if native else {}}}
-    problems = (403, 404, 408, 413, 415, 429, 503, *((409, 422) if native else ()))
+    problems = (400, 403, 404, 408, 413, 415, 429, 503, *((409, 422) if native else ()))
     responses = {"200": {"description": "Durable: it need not be sent again.", "content": answered}}
     for status in sorted(problems):
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": _problem()}

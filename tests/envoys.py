@@ -43,6 +43,11 @@ class Envoy:
             text = answer.read().decode()
         return int(text.rpartition(":")[2]) if text.strip() else 0
 
+    def healthy(self) -> int:
+        """Return how many backends its health checks let it send to."""
+        with urllib.request.urlopen(f"http://{self._admin}/clusters", timeout=5) as answer:
+            return sum(line.endswith("::health_flags::healthy") for line in answer.read().decode().splitlines())
+
 
 def configuration(name: str, *, backends: Sequence[str], health: Sequence[str] = (), certificates: str = "") -> Config:
     """Return a configuration of deploy/envoy for loopback.

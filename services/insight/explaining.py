@@ -116,7 +116,8 @@ class ExplainingWorker:
             leasing = self._queue.lease(tasks_max=most, lease_s=limits.lease_s, wait_s=_WAIT_S)
             tasks = await self._unless_stopping(leasing)
             if tasks:
-                await self._work(tasks, backlog=len(tasks) == most > 1)
+                # Half a lease is a backlog, too: slots that ask at once share what waits.
+                await self._work(tasks, backlog=most > 1 and len(tasks) * 2 >= most)
 
     async def _unless_stopping(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Wait for work, but not once the worker is to stop; what was leased in that moment comes again later."""

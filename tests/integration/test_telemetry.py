@@ -21,6 +21,7 @@ from autopay_cli.addresses import free_ports
 from tests import queries, scraping
 from tests.mesh_traffic import Sender, payment
 from tests.otlp_receiver import OtlpReceiver, receiving_beside
+from tests.patience import until
 from tests.scraping import Family
 from tests.servers import RunningUp, bare_environment, running_up, why_no_mongod
 
@@ -150,7 +151,7 @@ def test_pushed_metrics_go_by_the_names_of_the_conventions(observed: Observed) -
     assert metrics["autopay-ledger", "autopay.ledger_outcomes"].sum.is_monotonic
 
 
-def test_log_lines_name_their_trace(observed: Observed) -> None:
+async def test_log_lines_name_their_trace(observed: Observed) -> None:
     """A webhook's line carries its trace's id as OTLP does, beside its fields."""
     lines = [
         record
@@ -160,8 +161,9 @@ def test_log_lines_name_their_trace(observed: Observed) -> None:
         if record.body.string_value == "webhook"
     ]
     assert lines
-    traces = {span.trace_id for span in observed.receiver.spans}
-    assert {record.trace_id.hex() for record in lines} <= traces
+    named = {record.trace_id.hex() for record in lines}
+    # Lines leave every second, spans when enough have gathered or five seconds have passed.
+    await until(lambda: named <= {span.trace_id for span in observed.receiver.spans})
     assert {each.key for each in lines[0].attributes} >= {"request_id", "source", "outcome", "status"}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mesh import logs
+from mesh import logs, masking
 
 
 class Pipe(io.TextIOWrapper):
@@ -47,6 +47,14 @@ def root_handlers() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture(autouse=True)
+def no_known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no secret: settings that other tests loaded in this process taught masking theirs."""
+    monkeypatch.setattr(masking, "_known", set())
+    monkeypatch.setattr(masking, "_known_pattern", None)
+    masking._masked_again.cache_clear()
 
 
 @pytest.fixture
