@@ -15,7 +15,7 @@ PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
 .PHONY: help setup run dev test nightly check format format-check lint types imports protos lint-protos proto \
-	proto-drift docs deployment manifests images lock mock report chaos bench clean
+	proto-drift docs deployment manifests images lock mock report chaos bench soak profile clean
 
 help: ## List every target in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,8 +148,14 @@ report: $(READY) ## Write report.html, the last day of the running mesh; ARGS="-
 chaos: $(READY) ## Inject one fault after the other into a real mesh under load, and look whether every 2xx was true
 	@$(PYTHON) -m tests.chaos $(ARGS)
 
-bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service (needs wrk)
+bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service, in 10 minutes (needs wrk)
 	@$(PYTHON) -m bench $(ARGS)
+
+soak: $(READY) ## Half of saturation for 30 minutes: memory, open files and tasks must not grow (needs wrk)
+	@$(PYTHON) -m bench.soak $(ARGS)
+
+profile: $(READY) ## Where the CPU of each process goes: flame graphs and functions by py-spy (needs wrk, root)
+	@$(PYTHON) -m bench.profiling $(ARGS)
 
 clean: ## Remove caches and build output; keeps .venv and .autopay
 	@rm -rf build dist clients/python/dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -15,29 +15,29 @@ from bench.server import Server
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _READY_S = 60.0
 TRACES = "traces.json"
 
 
 @contextlib.contextmanager
-def start(folder: Path) -> Iterator[Server]:
+def start(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run `autopay up` on its own mongod, exporting 5 % of traces to a real local receiver.
 
     The receiver runs in its own process and counts for nobody; on the way out it writes what it
-    received to `folder / TRACES`. No Gemini key is set.
+    received to `folder / TRACES`. No Gemini key is set. `extra` is added to the environment of every process.
     """
     sink_port, sink_log = launching.free_port(), folder / "otlp.log"
     sink = launching.python("-m", "bench.otlp_sink", str(sink_port), str(folder / TRACES))
     with launching.child(sink, log=sink_log) as receiver:
         launching.wait_for_port(sink_port, receiver, log=sink_log)
-        with _up(folder, sink_port=sink_port) as server:
+        with _up(folder, sink_port=sink_port, added=extra or {}) as server:
             yield server
 
 
 @contextlib.contextmanager
-def _up(folder: Path, *, sink_port: int) -> Iterator[Server]:
+def _up(folder: Path, *, sink_port: int, added: Mapping[str, str]) -> Iterator[Server]:
     data, log, secret = folder / "mesh", folder / "mesh.log", secrets.token_hex(32)
     command = [*launching.python("-m", "autopay_cli"), "up", "--no-demo", "--data-dir", str(data)]
     for process_name in ("edge", "ingest", "ledger", "insight"):
@@ -48,6 +48,7 @@ def _up(folder: Path, *, sink_port: int) -> Iterator[Server]:
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://{launching.HOST}:{sink_port}",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_EXPORTER_OTLP_INSECURE": "true",
+        **added,
     }
     with launching.child(command, log=log, extra=extra) as process:
         _wait_until_ready(process, log)
@@ -71,3 +72,16 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.1)
     raise launching.LaunchError(launching.failure(process, log))
+
+
+def edge_admin(folder: Path) -> str:
+    """Return where the edge of a mesh started in `folder` serves its metrics, as its log says.
+
+    Raises:
+        LaunchError: It has not said so.
+    """
+    for line in (folder / "mesh" / "logs" / "edge.log").read_text().splitlines():
+        if '"listening"' in line:
+            return str(json.loads(line)["admin"])
+    message = "the edge has not said where its metrics are"
+    raise launching.LaunchError(message)

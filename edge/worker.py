@@ -51,7 +51,7 @@ from mesh import identity, logs, tracing
 from mesh.batching import Batcher, BatchLimits
 from mesh.channel import open_channel
 from mesh.lifecycle import stop_on_signal
-from mesh.metrics import BatchMetrics, measure_certificate
+from mesh.metrics import BatchMetrics, measure_process
 from mesh.telemetry import Telemetry
 
 _BACKLOG: Final = 4_096
@@ -97,7 +97,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     traces = tracing.configure("edge")
     configured, keyring = sources.load(settings)
     own = identity.of(settings)
-    measure_certificate(own, registry)
+    measure_process(own, registry)
     active = sorted(source.name for source in configured.values() if source.secrets)
     if "autopay" not in active:
         log.warning("source autopay has no secret and is off; set HMAC_SECRET_KEY", source="autopay")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol
@@ -28,6 +29,12 @@ def serve_metrics(address: str, registry: CollectorRegistry) -> None:
         start_http_server(int(port), host, registry)
 
 
+def measure_process(identity: Identity | None, registry: CollectorRegistry) -> None:
+    """Show what every process shows of itself, from inside its running loop."""
+    measure_certificate(identity, registry)
+    measure_tasks(registry)
+
+
 def measure_certificate(identity: Identity | None, registry: CollectorRegistry) -> None:
     """Show when the process's certificate ends, for an alert before it does; nothing in plaintext."""
     if identity is not None:
@@ -37,6 +44,13 @@ def measure_certificate(identity: Identity | None, registry: CollectorRegistry) 
             return identity.material.expires_at.timestamp()
 
         gauge.set_function(expires_at_s)
+
+
+def measure_tasks(registry: CollectorRegistry) -> None:
+    """Show how many asyncio tasks the running loop has: one that is never awaited shows as growth."""
+    loop = asyncio.get_running_loop()
+    gauge = Gauge("asyncio_tasks", "Tasks of the event loop.", registry=registry)
+    gauge.set_function(lambda: float(len(asyncio.all_tasks(loop))))
 
 
 class RpcMetrics:

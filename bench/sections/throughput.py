@@ -32,9 +32,10 @@ TITLE = "Throughput at saturation"
 BY_DEFAULT = True
 # Requests/s to have ready before the first rate is known: well above what each reached anywhere.
 _RATES = {"bare": 40_000.0, "conventional-1": 1_500.0, "conventional-4": 2_500.0, "mesh": 8_000.0}
-_PYTHON_CPU_US_MAX = 420.0
-_TIMES_CONVENTIONAL_MIN = 5.0
-_TIMES_BARE_MIN = 0.15
+_PYTHON_CPU_US_MAX = 240.0
+_MONGOD_CPU_US_MAX = 100.0
+_TIMES_CONVENTIONAL_MIN = 8.0
+_TIMES_BARE_MIN = 0.24
 _OTHERS_CORES_MAX = 0.15
 
 
@@ -132,6 +133,9 @@ def gates(figures: dict[str, Any]) -> list[Gate]:
                 at_most=True,
             )
         )
+        mongod_us = ours.cpu_us.get(medians.MONGOD, 0.0)
+        name = "mongod CPU per webhook"
+        found.append(Gate(name=name, value=mongod_us, limit=_MONGOD_CPU_US_MAX, unit="µs", at_most=True))
     limits = {"conventional": _TIMES_CONVENTIONAL_MIN, "bare": _TIMES_BARE_MIN}
     for name, value in ratios(cells).items():
         found.append(Gate(name=f"mesh / {name}", value=value, limit=limits[name], unit="×", at_most=False))

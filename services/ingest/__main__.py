@@ -12,7 +12,7 @@ from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import RpcMetrics, measure_certificate
+from mesh.metrics import RpcMetrics, measure_process
 from mesh.server import Server
 from mesh.telemetry import Telemetry
 from providers import registry
@@ -33,7 +33,7 @@ async def serve(settings: IngestSettings) -> None:
     log = logs.configure("ingest", settings.log_level, also=told.lines)
     traces = tracing.configure("ingest")
     own = identity.of(settings)
-    measure_certificate(own, metrics)
+    measure_process(own, metrics)
     admitted = admission(own, "ingest", service=SERVICE, callers=settings.callers, writers=settings.writers)
     stop = stop_on_signal()
     async with (

@@ -20,7 +20,7 @@ from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.channel import open_channel
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import RpcMetrics, measure_certificate, serve_metrics
+from mesh.metrics import RpcMetrics, measure_process, serve_metrics
 from mesh.server import Server
 from mesh.telemetry import Telemetry
 from services.insight.adapters.gemini_model import GeminiModel
@@ -78,7 +78,7 @@ async def serve(settings: InsightSettings) -> None:
     log = logs.configure("insight", settings.log_level, also=told.lines)
     traces = tracing.configure("insight")
     own = identity.of(settings)
-    measure_certificate(own, registry)
+    measure_process(own, registry)
     admitted = admission(own, "insight", service=_NAME, callers=settings.callers)
     metrics = InsightMetrics(registry)
 

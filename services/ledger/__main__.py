@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from mesh import identity, logs, tracing
 from mesh.callers import admission
 from mesh.lifecycle import run, stop_on_signal
-from mesh.metrics import BatchMetrics, RpcMetrics, measure_certificate, serve_metrics
+from mesh.metrics import BatchMetrics, RpcMetrics, measure_process, serve_metrics
 from mesh.server import Server
 from mesh.telemetry import Telemetry
 from services.ledger.adapters import mongo
@@ -66,7 +66,7 @@ async def serve(settings: LedgerSettings) -> None:
     log = logs.configure("ledger", settings.log_level, also=told.lines)
     traces = tracing.configure("ledger")
     own = identity.of(settings)
-    measure_certificate(own, registry)
+    measure_process(own, registry)
     admitted = admission(own, "ledger", service=SERVICE, callers=settings.callers, writers=settings.writers)
     # Writes, reads and the change stream have a client each: an idle stream must not hold a writer's thread.
     writes, changes = (_database(settings, settings.write_budget_s) for _ in range(2))
