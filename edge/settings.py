@@ -174,7 +174,7 @@ class EdgeSettings(MeshSettings):
         description="Connections that a worker holds at once; one more is closed.",
     )
     address_connections_max: int = Field(
-        default=2_048,
+        default=12_288,
         ge=0,
         validation_alias="EDGE_ADDRESS_CONNECTIONS_MAX",
         description="Connections that a worker holds at once from one address, 0 for no bound; trusted proxies have "
