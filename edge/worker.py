@@ -110,20 +110,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
         ingest = _channel(settings.ingest_target, ingest_client.SERVICE, own, stack)
         ledger = _channel(settings.ledger_target, ledger_client.SERVICE, own, stack)
         insight = _channel(settings.insight_target, _INSIGHT, own, stack)
-        batches = BatchMetrics(registry)
-        batcher: Batcher[Delivery, Answer] = Batcher(
-            ingest_client.GrpcIngest(ingest).ingest,
-            BatchLimits(
-                inflight_max=settings.inflight_max,
-                queue_bytes_max=settings.queue_bytes_max,
-                wait_s_max=settings.wait_s_max,
-                attempt_s_max=settings.attempt_s_max,
-                retry=True,
-            ),
-            name="the mesh",
-            observer=batches,
-        )
-        batches.watch(batcher)
+        batcher = _batcher(settings, ingest, registry)
         incidents = Incidents()
         group = WorkerGroup(Board.inherited(), registry=registry, incidents=incidents, log=log)
         budgets = limits.build(settings, registry, log)
@@ -143,9 +130,7 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             log=log,
         )
         surface = Surface(
-            keys=ApiKeys(
-                key_entries.parse(split(settings.api_keys)), monitoring_key=settings.monitoring_key.get_secret_value()
-            ),
+            keys=_keys(settings),
             ids=ids,
             readiness=readiness,
             tracing=traces,
@@ -154,14 +139,12 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             log=log,
             metrics=ReadMetrics(registry),
         )
-        payments = Payments(reads, sources=list(configured))
         dependencies = Dependencies(GrpcHealth({"ingest": ingest, "ledger": ledger, "insight": insight}))
-        shared = _shared(settings, ids, incidents, log, stack)
-        monitoring = Monitoring(dependencies, group, shared)
+        monitoring = Monitoring(dependencies, group, _shared(settings, ids, incidents, log, stack))
         routes = [
             *front.routes(surface),
             *documents.routes(surface, openapi.document(configured.values(), public_url=settings.public_url)),
-            *payments.routes(surface),
+            *Payments(reads, sources=list(configured)).routes(surface),
             *Reports(GrpcReports(insight)).routes(surface),
             *monitoring.routes(surface),
         ]
@@ -175,14 +158,9 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
             context=https.context if https is not None else None,
         )
         await _run(admin.build(readiness, group), admin_socket, stack, inside, grace_s=0)
-        for work in (
-            Rotation(configured, keyring, registry=registry, log=log).run(),
-            group.run(),
-            dependencies.run(),
-        ):
+        rotation = Rotation(configured, keyring, registry=registry, log=log)
+        for work in (rotation.run(), group.run(), dependencies.run(), *([https.run(log)] if https is not None else ())):
             stack.callback(asyncio.create_task(work).cancel)
-        if https is not None:
-            stack.callback(asyncio.create_task(https.run(log)).cancel)
         readiness.ready = True
         log.info("listening", address=_address(public), admin=_address(admin_socket), sources=active)
         await stop.wait()
@@ -192,6 +170,32 @@ async def serve(settings: EdgeSettings, public: socket.socket, admin_socket: soc
     traces.shutdown()
     log.info("stopped")
     told.shutdown()
+
+
+def _batcher(
+    settings: EdgeSettings, ingest: grpc.aio.Channel, registry: CollectorRegistry
+) -> Batcher[Delivery, Answer]:
+    batches = BatchMetrics(registry)
+    batcher: Batcher[Delivery, Answer] = Batcher(
+        ingest_client.GrpcIngest(ingest).ingest,
+        BatchLimits(
+            inflight_max=settings.inflight_max,
+            queue_bytes_max=settings.queue_bytes_max,
+            wait_s_max=settings.wait_s_max,
+            attempt_s_max=settings.attempt_s_max,
+            retry=True,
+        ),
+        name="the mesh",
+        observer=batches,
+    )
+    batches.watch(batcher)
+    return batcher
+
+
+def _keys(settings: EdgeSettings) -> ApiKeys:
+    return ApiKeys(
+        key_entries.parse(split(settings.api_keys)), monitoring_key=settings.monitoring_key.get_secret_value()
+    )
 
 
 def _channel(target: str, service: str, own: identity.Identity | None, stack: AsyncExitStack) -> grpc.aio.Channel:
