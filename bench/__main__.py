@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +31,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help=_ONLY_HELP)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every section; takes half an hour.")] = False,
     server: Annotated[list[str] | None, typer.Option(help="A server to measure; repeat for more.")] = None,
-    duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 6.0,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 5.0,
     concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,512",
     rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
     out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),
@@ -95,6 +96,7 @@ def _measure(plan: Plan, chosen: tuple[str, ...], progress: Console) -> dict[str
         progress.print(text, markup=False, soft_wrap=True)
 
     figures: dict[str, Any] = {"machine": machine.describe(), "sections": {}, "failures": {}}
+    started_s = time.monotonic()
     figures["plan"] = {"duration_s": plan.duration_s, "warmup_s": plan.warmup_s, "rounds": plan.rounds}
     for name in chosen:
         section = sections.find(name)
@@ -104,6 +106,7 @@ def _measure(plan: Plan, chosen: tuple[str, ...], progress: Console) -> dict[str
         except (wrk.WrkError, LaunchError, ProcessLostError) as failure:
             # What the other sections measured took minutes, and is still worth reading.
             figures["failures"][name] = str(failure)
+    figures["took_s"] = time.monotonic() - started_s
     if not figures["sections"]:
         raise LaunchError("; ".join(figures["failures"].values()))
     return figures
@@ -147,7 +150,7 @@ def _report(
         console.print(machine.line(figures["machine"]), markup=False)
         for gate in figures["gates"]:
             console.print(gate, style="green" if gate.startswith("PASS") else "red", markup=False)
-    progress.print(f"figures in {out}", markup=False)
+    progress.print(f"figures in {out} after {figures['took_s'] / 60:.1f} minutes", markup=False)
     return kept
 
 

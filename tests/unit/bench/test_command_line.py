@@ -28,3 +28,12 @@ def test_what_cannot_be_measured_is_said_in_one_line(arguments: list[str], said:
     assert result.returncode == 2
     assert said in result.stderr
     assert result.stderr.strip().count("\n") == 0
+
+
+def test_an_earlier_run_that_is_not_there_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    """Nobody waits ten minutes to hear that the file to compare with was misspelt."""
+    command = [sys.executable, "-m", "bench", "--out", str(tmp_path), "--against", str(tmp_path / "none.json")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+    assert result.returncode == 2
+    assert f"no earlier run in {tmp_path}" in result.stderr
