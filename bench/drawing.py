@@ -67,7 +67,7 @@ class Axis:
 
 def curves(across: Sequence[float], lines: Mapping[str, Sequence[float]], axis: Axis, file: Path) -> Path:
     """Draw lines over one axis, each point marked."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for label, values in lines.items():
         axes.plot(across, values, marker="o", label=label)

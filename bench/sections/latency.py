@@ -96,7 +96,7 @@ def gates(figures: dict[str, Any]) -> list[Gate]:
 
 def tables(figures: dict[str, Any]) -> list[RenderableType]:
     """Lay out a row per rate."""
-    caption = "from when a request was meant to leave; `left late` is how late the sender itself was"
+    caption = "from when a request was meant to leave; `left late` counts the wait for a free connection, too"
     title = f"{TITLE} (saturation {figures['saturation_per_s']:,.0f}/s; medians)"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading in ("share", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "others, cores"):
