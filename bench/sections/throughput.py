@@ -32,10 +32,10 @@ TITLE = "Throughput at saturation"
 BY_DEFAULT = True
 # Requests/s to have ready before the first rate is known: well above what each reached anywhere.
 _RATES = {"bare": 40_000.0, "conventional-1": 1_500.0, "conventional-4": 2_500.0, "mesh": 8_000.0}
-_PYTHON_CPU_US_MAX = 240.0
-_MONGOD_CPU_US_MAX = 100.0
-_TIMES_CONVENTIONAL_MIN = 8.0
-_TIMES_BARE_MIN = 0.24
+# What the mesh is held to since it first ran, and what it is to reach: two steps of one ladder, each a gate.
+_PYTHON_CPU_US_MAX = {"floor": 420.0, "goal": 240.0}
+_MONGOD_CPU_US_MAX = {"goal": 100.0}
+_TIMES_MIN = {"floor": {"conventional": 5.0, "bare": 0.15}, "goal": {"conventional": 8.0, "bare": 0.24}}
 _OTHERS_CORES_MAX = 0.15
 
 
@@ -124,21 +124,20 @@ def gates(figures: dict[str, Any]) -> list[Gate]:
     found = [Gate(name="reasons not to quote this run", value=len(figures["problems"]), limit=0, unit="", at_most=True)]
     ours = medians.best(cells, "mesh")
     if ours is not None:
-        found.append(
-            Gate(
-                name="Python CPU per webhook, all processes",
-                value=ours.python_cpu_us,
-                limit=_PYTHON_CPU_US_MAX,
-                unit="µs",
-                at_most=True,
-            )
-        )
         mongod_us = ours.cpu_us.get(medians.MONGOD, 0.0)
-        name = "mongod CPU per webhook"
-        found.append(Gate(name=name, value=mongod_us, limit=_MONGOD_CPU_US_MAX, unit="µs", at_most=True))
-    limits = {"conventional": _TIMES_CONVENTIONAL_MIN, "bare": _TIMES_BARE_MIN}
-    for name, value in ratios(cells).items():
-        found.append(Gate(name=f"mesh / {name}", value=value, limit=limits[name], unit="×", at_most=False))
+        for name, value, limits in (
+            ("Python CPU per webhook, all processes", ours.python_cpu_us, _PYTHON_CPU_US_MAX),
+            ("mongod CPU per webhook", mongod_us, _MONGOD_CPU_US_MAX),
+        ):
+            found += [
+                Gate(name=f"{name} ({step})", value=value, limit=limit, unit="µs", at_most=True)
+                for step, limit in limits.items()
+            ]
+    found += [
+        Gate(name=f"mesh / {name} ({step})", value=value, limit=least[name], unit="×", at_most=False)
+        for step, least in _TIMES_MIN.items()
+        for name, value in ratios(cells).items()
+    ]
     return found
 
 
