@@ -80,7 +80,7 @@ def test_the_curl_line_works_as_it_is_pasted(up: RunningUp) -> None:
     assert [answer["status"] for answer in answers] == ["processed", "already_processed"]
     shown = json.loads(autopay("tx", "get", answers[0]["tx_id"], "--full", "--json", running=up).stdout)
     assert shown["status"] == "PAYMENT_STATUS_SUCCESS"
-    assert shown["amount"] == {"minor_units": "4250", "currency": "EUR", "exponent": 2}
+    assert shown["amount"] == {"minor_units": "48000", "currency": "EUR", "exponent": 2}
     assert len(shown["events"]) == 1
 
 

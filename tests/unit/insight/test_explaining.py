@@ -65,8 +65,18 @@ async def test_every_payment_comes_back_once() -> None:
     async with Rig(model=model).working(queue, slots=2):
         await queue.until(21)
     assert all(len(each) == 1 and isinstance(each[0], Explanation) for each in queue.outcomes.values())
-    # Two full leases; the five that are left are no backlog and have a request each.
-    assert len(model.asked) == 2 + 5
+    # Two full leases; the five that are left are more than half of one: four share a request, and the risky one has
+    # its own.
+    assert len(model.asked) == 2 + 2
+
+
+async def test_less_than_half_a_lease_is_no_backlog() -> None:
+    """Few payments have a request each, with their descriptions."""
+    queue = MemoryQueue(*(subject(number, description="tea") for number in range(3)))
+    model = ScriptedModel(good)
+    async with Rig(model=model).working(queue):
+        await queue.until(3)
+    assert len(model.asked) == 3
 
 
 async def test_while_the_model_is_down_the_rest_of_a_lease_is_given_back() -> None:
