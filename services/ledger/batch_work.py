@@ -191,6 +191,17 @@ def disposition_of(work: Work) -> Disposition:
     return Disposition.DUPLICATE if outcomes == {Outcome.DUPLICATE} else Disposition.RECORDED
 
 
+def kept_disposition_of(work: Work) -> Disposition:
+    """Return what an item's delivery is kept as: bytes that brought the fact stay recorded, told again or not.
+
+    Two requests with the same bytes may run side by side, and the one that stored them need not be the one whose event
+    was first.
+    """
+    disposition = disposition_of(work)
+    brought = work.repeats and all(stored.delivery == work.delivery_key for _, stored in work.repeats.values())
+    return Disposition.RECORDED if brought and disposition is Disposition.DUPLICATE else disposition
+
+
 def result_of(work: Work) -> ItemResult:
     """Return the answer to an item."""
     if work.failure is not None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from services.ledger.analysis import queued
 from services.ledger.analysis_policy import Selects
-from services.ledger.batch_work import Group, Seen, Work, disposition_of, grouped, result_of, speaking_of
+from services.ledger.batch_work import Group, Seen, Work, grouped, kept_disposition_of, result_of, speaking_of
 from services.ledger.dispositions import GIVES_WAY
 from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
 from services.ledger.originals import Originals
@@ -165,7 +165,7 @@ class Recorder:
         """Count repeats and put right the dispositions that were guessed wrong, before anything is acknowledged."""
         updates = {}
         for key, work in speaking_of(works).items():
-            actual, known = disposition_of(work), key in seen.known
+            actual, known = kept_disposition_of(work), key in seen.known
             # Of bytes seen before only storage knows what was said then, and whether this takes its place.
             said = known or actual is not work.guess or work.unresolved is not None
             if said or len(seen.holders[key]) > 1:

@@ -59,6 +59,17 @@ async def test_the_same_bytes_again_are_counted_and_not_stored_again(rig: Rig) -
     assert int(stored["last_seen_at"]) - int(stored["recorded_at"]) == 5_000
 
 
+async def test_the_same_bytes_in_two_requests_at_once_stay_recorded() -> None:
+    """Whichever of two requests stores the bytes: those that brought the fact are kept as recorded, not as a repeat."""
+    rig = Rig()
+    await rig.record(item("d-1", event(), body=b"{1}"))
+    # The other request's fact got there first, its bytes did not yet.
+    del rig.deliveries.documents[key_of(b"{1}")]
+    [result] = await rig.record(item("d-2", event(), body=b"{1}"))
+    assert result.events[0].outcome is Outcome.DUPLICATE
+    assert rig.deliveries.documents[key_of(b"{1}")]["disposition"] == "recorded"
+
+
 async def test_an_event_that_changes_the_payment_updates_it(rig: Rig) -> None:
     """A refund after the capture is UPDATED, with the new status and version."""
     await rig.record(item("d-1", event()))
