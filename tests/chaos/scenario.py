@@ -13,7 +13,7 @@ Inject = Callable[[World], Awaitable[None]]
 PROCESS_RECOVERY_S_MAX: Final = 5.0
 PRIMARY_RECOVERY_S_MAX: Final = 6.0
 # A whole mesh is four processes that start, and load what they need, at once.
-WHOLE_RECOVERY_S_MAX: Final = 20.0
+WHOLE_RECOVERY_S_MAX: Final = 15.0
 WHOLE_MESH: Final = Rig()
 
 
