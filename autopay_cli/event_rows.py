@@ -21,7 +21,8 @@ Row = Mapping[str, Any]
 
 COLUMNS: Final = (
     "source", "tx_id", "event_id", "kind", "amount", "currency", "basis", "object_id", "sender_account",
-    "receiver_account", "event_time", "event_time_signed", "amount_fixed", "description", "aliases", "risk",
+    "receiver_account", "event_time", "event_time_signed", "amount_fixed", "description", "aliases",
+    "dispute_reason", "risk",
 )  # fmt: skip
 # Without an id, two of these with the same facts would be one: two refunds of 5 EUR must not look like one.
 _NEED_EVENT_ID: Final = frozenset(
@@ -56,8 +57,9 @@ def item_of(row: Row, *, source: str) -> ledger_pb2.RecordItem:
 
 def _event(row: Row) -> payment_pb2.PaymentEvent:
     from autopay_client import event
-    from autopay_client.words import BASIS, KIND
+    from autopay_client.words import BASIS, DISPUTE_REASON, KIND
 
+    reason = _text(row, "dispute_reason")
     kind = _text(row, "kind")
     if not kind:
         raise WrongRow("kind: is missing")
@@ -73,6 +75,7 @@ def _event(row: Row) -> payment_pb2.PaymentEvent:
         time_signed=_boolean(row, "event_time_signed"),
         amount_fixed=_boolean(row, "amount_fixed"),
         aliases=_aliases(row),
+        dispute_reason=DISPUTE_REASON.word(_word(row, "dispute_reason", DISPUTE_REASON)) if reason else "",
         **{name: _text(row, name) for name in _TEXTS},
     )
 
@@ -93,7 +96,7 @@ def rows_of(payment: ledger_pb2.Transaction) -> Sequence[Row]:
 
 def _row(source: str, fact: payment_pb2.PaymentEvent, event_id: str) -> dict[str, Any]:
     from autopay_client import decimal_of
-    from autopay_client.words import BASIS, KIND
+    from autopay_client.words import BASIS, DISPUTE_REASON, KIND
 
     has_amount = fact.HasField("amount")
     row = {
@@ -112,6 +115,7 @@ def _row(source: str, fact: payment_pb2.PaymentEvent, event_id: str) -> dict[str
         "amount_fixed": fact.amount_fixed,
         "description": fact.description,
         "aliases": list(fact.aliases),
+        "dispute_reason": DISPUTE_REASON.word(fact.dispute_reason) if fact.dispute_reason else "",
     }
     return {name: value for name, value in row.items() if value or name in {"source", "tx_id", "kind"}}
 

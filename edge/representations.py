@@ -81,6 +81,7 @@ class Event(TypedDict):
     basis: Literal["delta", "cumulative"]
     event_time: Moment | None
     event_time_signed: bool
+    dispute_reason: Annotated[str | None, Field(description="Why it is disputed, where the provider says so.")]
     outcome: str
     delivery: Annotated[str | None, Field(description="source:sha256 of the delivery that brought it first.")]
     recorded_at: Moment
@@ -129,6 +130,7 @@ class NativeDelivery(TypedDict):
     event_id: NotRequired[Annotated[str, Field(description="Names the event; needed for refunds and disputes.")]]
     object_id: NotRequired[Annotated[str, Field(description="The refund or dispute that the amount belongs to.")]]
     description: NotRequired[Annotated[str, Field(max_length=500)]]
+    dispute_reason: NotRequired[Annotated[str, Field(description="Of a dispute: fraud, not_received and so on.")]]
     timestamp: NotRequired[Annotated[str | int, Field(description="When it happened, seconds since the Unix epoch.")]]
 
 

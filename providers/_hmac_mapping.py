@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from providers import money
-from providers._hmac_settings import ENDS_OBJECT, NEEDS_AMOUNT, OPENS_OBJECT, Layout
-from providers.contract import Basis, Event, Kind
+from providers._hmac_settings import DISPUTES, ENDS_OBJECT, NEEDS_AMOUNT, OPENS_OBJECT, Layout
+from providers.contract import Basis, DisputeReason, Event, Kind
+from providers.dispute_reasons import by_own_word
 from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, Amount
 from providers.strict_json import NumberToken
@@ -76,6 +77,7 @@ class _Mapping:
             event_time_signed=happened_ms > 0,
             description=reading.description(*self._path("description")),
             aliases=aliases,
+            dispute_reason=self._reason(kind),
         )
 
     def _path(self, field: str) -> Path:
@@ -101,6 +103,12 @@ class _Mapping:
         values = [self._reading.at(*path) for path in paths]
         # Another id that is no id links nothing.
         return tuple(dict.fromkeys(str(value) for value in values if isinstance(value, str) and _ID(value) is not None))
+
+    def _reason(self, kind: Kind) -> DisputeReason:
+        """Return why it is disputed, in the contract's words in any case, or Stripe's."""
+        if kind not in DISPUTES:
+            return DisputeReason.UNSPECIFIED
+        return by_own_word(self._reading.text(*self._path("dispute_reason")))
 
     def _check_live(self) -> None:
         path = self._path("live")

@@ -34,7 +34,7 @@ _KEYS: Final = frozenset(
 )
 _FIELDS: Final = (
     *("kind", "tx_id", "aliases", "event_id", "object_id", "amount", "currency", "sender", "receiver"),
-    *("time", "description", "live"),
+    *("time", "description", "live", "dispute_reason"),
 )
 _KINDS: Final[Mapping[str, Kind]] = {kind.name.lower(): kind for kind in Kind}
 NEEDS_AMOUNT: Final = frozenset({Kind.AUTHORIZED, Kind.CAPTURED, Kind.REFUNDED, Kind.DISPUTE_OPENED})
@@ -42,6 +42,7 @@ NEEDS_AMOUNT: Final = frozenset({Kind.AUTHORIZED, Kind.CAPTURED, Kind.REFUNDED, 
 OPENS_OBJECT: Final = frozenset({Kind.REFUNDED, Kind.DISPUTE_OPENED})
 # Each ends what another event opened, so it has to name it.
 ENDS_OBJECT: Final = frozenset({Kind.REFUND_FAILED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST})
+DISPUTES: Final = frozenset({Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

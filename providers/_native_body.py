@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from providers import money
-from providers.contract import Basis, Event, Kind, Unprocessable, Wrong
+from providers.contract import Basis, DisputeReason, Event, Kind, Unprocessable, Wrong
 from providers.plain_text import clean
 from providers.strict_json import MalformedError, NumberToken, parse_exact
 
@@ -28,6 +28,8 @@ _KINDS: Final[Mapping[str, Kind]] = {"success": Kind.CAPTURED, **{kind.name.lowe
 _STATUS_RULE: Final = f"must be one of {', '.join(_KINDS)}"
 # Their amount is the whole original payment, however often it is stated.
 _WHOLE_PAYMENT: Final = frozenset({Kind.PENDING, Kind.AUTHORIZED, Kind.CAPTURED, Kind.FAILED, Kind.CANCELED})
+_DISPUTES: Final = frozenset({Kind.DISPUTE_OPENED, Kind.DISPUTE_WON, Kind.DISPUTE_LOST})
+_REASONS: Final[Mapping[str, DisputeReason]] = {reason.name.lower(): reason for reason in DisputeReason if reason}
 # Each opens an object of its own: two real refunds of one payment must not add up to one.
 _OPENS_OBJECT: Final = frozenset({Kind.REFUNDED, Kind.DISPUTE_OPENED})
 
@@ -77,6 +79,7 @@ class _Reading:
         object_id = self._optional("object_id", _ID, _ID_RULE)
         description = self._description()
         seconds = self._seconds()
+        reason = self._reason(kind)
         whole = kind is None or kind in _WHOLE_PAYMENT
         if not whole and self._get("event_id") is None:
             self._refuse("event_id", "is required with this status")
@@ -101,6 +104,7 @@ class _Reading:
             event_time_ms=seconds * 1000,
             event_time_signed=seconds > 0,
             description=description,
+            dispute_reason=reason,
         )
 
     def _refuse(self, field: str, description: str) -> None:
@@ -132,6 +136,17 @@ class _Reading:
         if kind is None:
             self._refuse("status", _STATUS_RULE)
         return kind
+
+    def _reason(self, kind: Kind | None) -> DisputeReason:
+        value = self._get("dispute_reason")
+        if value is None:
+            return DisputeReason.UNSPECIFIED
+        reason = _REASONS.get(value) if type(value) is str else None
+        if reason is None:
+            self._refuse("dispute_reason", f"must be one of {', '.join(_REASONS)}")
+        elif kind is not None and kind not in _DISPUTES:
+            self._refuse("dispute_reason", "belongs to a dispute")
+        return reason or DisputeReason.UNSPECIFIED
 
     def _amount(self) -> tuple[str, int, int]:
         """Return currency, its exponent and the amount in minor units; zeros where something is wrong."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from providers import money
-from providers.contract import Event, Kind
+from providers.contract import DisputeReason, Event, Kind
+from providers.dispute_reasons import by_table
 from providers.reading import Path, Reading
 from providers.stating import NO_AMOUNT, Amount, stated
 
@@ -85,6 +86,7 @@ def _event(
     object_id: str = "",
     amount: Amount = NO_AMOUNT,
     event_suffix: str = "",
+    reason: DisputeReason = DisputeReason.UNSPECIFIED,
 ) -> Event:
     tx_id, aliases = payment
     return stated(
@@ -96,6 +98,7 @@ def _event(
         happened_ms=reading.iso_ms("create_time"),
         receiver=reading.account(*_RESOURCE, "payee", "merchant_id"),
         aliases=aliases,
+        reason=reason,
     )
 
 
@@ -184,6 +187,7 @@ def _disputed(reading: Reading, kind: Kind, dispute: str, place: int, *, amount:
         object_id=dispute + suffix,
         amount=_amount(reading, amount or (*path, "gross_amount")),
         event_suffix=suffix,
+        reason=by_table(reading.text(*_RESOURCE, "reason"), _REASONS),
     )
 
 
@@ -196,6 +200,18 @@ _OUTCOMES: Final[Mapping[str, Kind]] = {
     "CANCELED_BY_BUYER": Kind.DISPUTE_WON,
     "DENIED": Kind.DISPUTE_WON,
     "NONE": Kind.DISPUTE_WON,
+}
+
+_REASONS: Final[Mapping[str, DisputeReason]] = {
+    "UNAUTHORISED": DisputeReason.FRAUD,
+    "MERCHANDISE_OR_SERVICE_NOT_RECEIVED": DisputeReason.NOT_RECEIVED,
+    "MERCHANDISE_OR_SERVICE_NOT_AS_DESCRIBED": DisputeReason.NOT_AS_DESCRIBED,
+    "CREDIT_NOT_PROCESSED": DisputeReason.CREDIT_NOT_PROCESSED,
+    "DUPLICATE_TRANSACTION": DisputeReason.DUPLICATE,
+    "PAYMENT_BY_OTHER_MEANS": DisputeReason.DUPLICATE,
+    "INCORRECT_AMOUNT": DisputeReason.WRONG_AMOUNT,
+    "CANCELED_RECURRING_BILLING": DisputeReason.CANCELED,
+    "PROBLEM_WITH_REMITTANCE": DisputeReason.PROCESSING,
 }
 
 _TYPES: Final[Mapping[str, Told]] = {

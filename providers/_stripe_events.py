@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from providers.contract import Basis, Event, Kind
+from providers.contract import Basis, DisputeReason, Event, Kind
+from providers.dispute_reasons import by_word
 from providers.reading import Path, Reading
 from providers.strict_json import NumberToken
 
@@ -61,6 +62,7 @@ class Notice:
         object_id: str = "",
         event_id: str = "",
         parties: bool = False,
+        reason: DisputeReason = DisputeReason.UNSPECIFIED,
     ) -> Event:
         """Return one event of a payment, with the amount of that name, less what of it does not count."""
         minor, code, exponent = self._money(amount, less) if amount else (None, "", 0)
@@ -79,6 +81,7 @@ class Notice:
             event_time_ms=self._time_ms,
             event_time_signed=self._time_ms > 0,
             aliases=aliases,
+            dispute_reason=reason,
         )
 
     def _money(self, name: str, less: int) -> tuple[int | None, str, int]:
@@ -227,7 +230,7 @@ def _dispute(notice: Notice) -> Sequence[Event]:
     if payment is None or kind is None:
         return ()
     dispute = notice.reading.identifier(*_OBJECT, "id")
-    return (notice.event(kind, payment, "amount", object_id=dispute),)
+    return (notice.event(kind, payment, "amount", object_id=dispute, reason=by_word(notice.text("reason"))),)
 
 
 # An inquiry ("warning") and what was prevented took no money; a dispute closed by a refund takes none besides.

@@ -27,6 +27,22 @@ class Kind(IntEnum):
     RETURNED = 12
 
 
+class DisputeReason(IntEnum):
+    """Why a payment is disputed; the numbers are those of autopay.type.v1.DisputeReason."""
+
+    UNSPECIFIED = 0
+    FRAUD = 1
+    UNRECOGNIZED = 2
+    NOT_RECEIVED = 3
+    NOT_AS_DESCRIBED = 4
+    CREDIT_NOT_PROCESSED = 5
+    DUPLICATE = 6
+    CANCELED = 7
+    WRONG_AMOUNT = 8
+    PROCESSING = 9
+    OTHER = 10
+
+
 class Basis(IntEnum):
     """How an amount adds to its object's total; the numbers are those of autopay.type.v1.AmountBasis."""
 
@@ -132,6 +148,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     event_time_signed: bool = False
     description: str = ""
     aliases: tuple[str, ...] = ()
+    dispute_reason: DisputeReason = DisputeReason.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)

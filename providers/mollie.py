@@ -9,6 +9,7 @@ from typing import Final
 from providers.contract import (
     Acknowledgement,
     Basis,
+    DisputeReason,
     Event,
     HeaderLookup,
     Kind,
@@ -18,6 +19,7 @@ from providers.contract import (
     Verified,
     Window,
 )
+from providers.dispute_reasons import by_table
 from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, Amount, stated
 from providers.verification import hex_digest, invalid, key_of, required
@@ -42,6 +44,17 @@ _REFUND_STATUSES: Final[Mapping[str, Kind]] = {
     "canceled": Kind.REFUND_FAILED,
 }
 _CAPTURE_STATUSES: Final[Mapping[str, Kind]] = {"succeeded": Kind.CAPTURED, "failed": Kind.CAPTURE_FAILED}
+# The reason is the code of SEPA's rulebook, or of the card network.
+_REASONS: Final[Mapping[str, DisputeReason]] = {
+    # No mandate: the holder of the account never authorized the debit.
+    "MD01": DisputeReason.FRAUD,
+    "FR01": DisputeReason.FRAUD,
+    "AC01": DisputeReason.PROCESSING,
+    "AC04": DisputeReason.PROCESSING,
+    "AC06": DisputeReason.PROCESSING,
+    "AM04": DisputeReason.PROCESSING,
+    "AM05": DisputeReason.DUPLICATE,
+}
 _MODES: Final[Mapping[str, bool]] = {"live": True, "test": False}
 
 
@@ -162,10 +175,17 @@ def _refund(reading: Reading, entity: Path) -> Event | None:
 def _chargeback(reading: Reading, entity: Path) -> Event:
     reversed_ = reading.at(*entity, "reversedAt") is not None
     kind = Kind.DISPUTE_WON if reversed_ else Kind.DISPUTE_OPENED
-    return _object(reading, entity, kind, "reversedAt" if reversed_ else "createdAt")
+    reason = by_table(reading.text(*entity, "reason", "code"), _REASONS)
+    return _object(reading, entity, kind, "reversedAt" if reversed_ else "createdAt", reason)
 
 
-def _object(reading: Reading, entity: Path, kind: Kind, happened: str) -> Event:
+def _object(
+    reading: Reading,
+    entity: Path,
+    kind: Kind,
+    happened: str,
+    reason: DisputeReason = DisputeReason.UNSPECIFIED,
+) -> Event:
     """Return what a refund or chargeback states of itself."""
     tx_id = reading.tx_id(*entity, "paymentId")
     # By the rule of a payment's id, which leaves room for what the event's id continues it with.
@@ -177,6 +197,7 @@ def _object(reading: Reading, entity: Path, kind: Kind, happened: str) -> Event:
         object_id=object_id,
         amount=NO_AMOUNT if kind in ENDS_WHOLE else _amount(reading, (*entity, "amount")),
         happened_ms=reading.iso_ms(*entity, happened),
+        reason=reason,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from providers import money
 from providers.contract import (
     Acknowledgement,
+    DisputeReason,
     Event,
     HeaderLookup,
     Kind,
@@ -17,6 +18,7 @@ from providers.contract import (
     Verified,
     Window,
 )
+from providers.dispute_reasons import by_table
 from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, Amount, stated
 from providers.verification import hex_digest, key_of, required
@@ -30,6 +32,7 @@ _RESOLUTIONS: Final[Mapping[str, Kind]] = {
     "auto-accepted": Kind.DISPUTE_LOST,
     "declined": Kind.DISPUTE_WON,
 }
+_CATEGORIES: Final[Mapping[str, DisputeReason]] = {"fraud": DisputeReason.FRAUD}
 _DOMAINS: Final[Mapping[str, bool]] = {"live": True, "test": False}
 
 
@@ -135,6 +138,7 @@ def _dispute(reading: Reading, kind: Kind) -> Event:
         object_id=f"dispute:{object_id}",
         amount=amount,
         happened_ms=reading.iso_ms("data", "updated_at") or reading.iso_ms("data", "created_at"),
+        reason=by_table(reading.text("data", "category"), _CATEGORIES),
     )
 
 

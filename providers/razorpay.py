@@ -7,6 +7,7 @@ from typing import Final
 
 from providers.contract import (
     Acknowledgement,
+    DisputeReason,
     Event,
     HeaderLookup,
     Kind,
@@ -80,7 +81,7 @@ class RazorpayProvider:
         if event in _PAYMENTS:
             return (_payment(reading, event),)
         if event in _DISPUTES:
-            return (_object(reading, _DISPUTE, _DISPUTES[event]),)
+            return (_object(reading, _DISPUTE, _DISPUTES[event], _reason(reading)),)
         # One that was created and is still pending has given nothing back yet.
         if event in _REFUNDS or (event == "refund.created" and reading.text(*_REFUND, "status") == "processed"):
             return (_object(reading, _REFUND, _REFUNDS.get(event, Kind.REFUNDED)),)
@@ -104,7 +105,14 @@ def _payment(reading: Reading, event: str) -> Event:
     )
 
 
-def _object(reading: Reading, entity: Path, kind: Kind) -> Event:
+def _reason(reading: Reading) -> DisputeReason:
+    """Return why it is disputed: the phase says where the bank raised it for fraud; reason codes are the networks' own."""
+    if reading.text(*_DISPUTE, "phase") == "fraud":
+        return DisputeReason.FRAUD
+    return DisputeReason.OTHER if reading.text(*_DISPUTE, "reason_code") else DisputeReason.UNSPECIFIED
+
+
+def _object(reading: Reading, entity: Path, kind: Kind, reason: DisputeReason = DisputeReason.UNSPECIFIED) -> Event:
     """Return what a refund or dispute states of itself.
 
     The payment beside a refund carries `amount_refunded`, the running total over all refunds. It is left alone: each
@@ -124,6 +132,7 @@ def _object(reading: Reading, entity: Path, kind: Kind) -> Event:
         object_id=object_id,
         amount=amount,
         happened_ms=reading.seconds_ms("created_at"),
+        reason=reason,
     )
 
 

@@ -16,6 +16,7 @@ from providers.contract import (
     Verified,
     Window,
 )
+from providers.dispute_reasons import by_word
 from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, stated
 from providers.verification import base64_digest, key_of, required
@@ -155,6 +156,7 @@ def _dispute(reading: Reading) -> Sequence[Event]:
             object_id=f"dispute:{object_id}",
             amount=NO_AMOUNT if kind in ENDS_WHOLE else reading.major_units(amount_at, ("currency",)),
             happened_ms=reading.iso_ms("finalized_on") or reading.iso_ms("initiated_at"),
+            reason=by_word(reading.text("reason")),
         )
     ]
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from providers.contract import (
     Acknowledgement,
+    DisputeReason,
     Event,
     HeaderLookup,
     Kind,
@@ -16,6 +17,7 @@ from providers.contract import (
     Verified,
     Window,
 )
+from providers.dispute_reasons import by_table
 from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, Amount, stated
 from providers.strict_json import NumberToken
@@ -45,6 +47,19 @@ _DISPUTE_STATES: Final[Mapping[str, Kind]] = {
     "WON": Kind.DISPUTE_WON,
     "LOST": Kind.DISPUTE_LOST,
     "ACCEPTED": Kind.DISPUTE_LOST,
+}
+_REASONS: Final[Mapping[str, DisputeReason]] = {
+    # The holder says that they neither made nor authorized it.
+    "NO_KNOWLEDGE": DisputeReason.FRAUD,
+    # A counterfeit card was swiped where its chip would have told.
+    "EMV_LIABILITY_SHIFT": DisputeReason.FRAUD,
+    "NOT_RECEIVED": DisputeReason.NOT_RECEIVED,
+    "NOT_AS_DESCRIBED": DisputeReason.NOT_AS_DESCRIBED,
+    "CUSTOMER_REQUESTS_CREDIT": DisputeReason.CREDIT_NOT_PROCESSED,
+    "DUPLICATE": DisputeReason.DUPLICATE,
+    "PAID_BY_OTHER_MEANS": DisputeReason.DUPLICATE,
+    "CANCELLED": DisputeReason.CANCELED,
+    "AMOUNT_DIFFERS": DisputeReason.WRONG_AMOUNT,
 }
 _VERSION_DIGITS_MAX: Final = 10
 # Of the amounts a payment states, the first is what was taken or reserved; tips are in it.
@@ -147,7 +162,15 @@ def _dispute(reading: Reading) -> Event | None:
     name = "id" if reading.at(*_DISPUTE, "id") is not None else "dispute_id"
     object_id = reading.identifier(*_DISPUTE, name)
     amount = NO_AMOUNT if kind in ENDS_WHOLE else _money(reading, (*_DISPUTE, "amount_money"))
-    return _event(reading, kind, tx_id=tx_id, object_id=object_id, amount=amount, changed=(*_DISPUTE, "updated_at"))
+    return _event(
+        reading,
+        kind,
+        tx_id=tx_id,
+        object_id=object_id,
+        amount=amount,
+        changed=(*_DISPUTE, "updated_at"),
+        reason=by_table(reading.text(*_DISPUTE, "reason"), _REASONS),
+    )
 
 
 def _money(reading: Reading, path: Path) -> Amount:
@@ -166,6 +189,7 @@ def _event(
     sender: str = "",
     receiver: str = "",
     description: str = "",
+    reason: DisputeReason = DisputeReason.UNSPECIFIED,
 ) -> Event:
     # By the rule of a payment's id, which leaves room for the version before it.
     event_id = reading.tx_id("event_id")
@@ -181,6 +205,7 @@ def _event(
         sender=sender,
         receiver=receiver,
         description=description,
+        reason=reason,
     )
 
 

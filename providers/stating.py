@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.contract import Basis, Event, Kind
+from providers.contract import Basis, DisputeReason, Event, Kind
 
 Amount = tuple[int | None, str, int]
 
@@ -25,6 +25,7 @@ def stated(
     receiver: str = "",
     description: str = "",
     aliases: tuple[str, ...] = (),
+    reason: DisputeReason = DisputeReason.UNSPECIFIED,
 ) -> Event:
     """Return the event of an object (a refund, a dispute; empty for the payment) whose whole amount is stated.
 
@@ -47,4 +48,5 @@ def stated(
         event_time_signed=happened_ms > 0,
         description=description,
         aliases=aliases,
+        dispute_reason=reason,
     )

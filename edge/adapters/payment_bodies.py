@@ -23,6 +23,7 @@ def _words(enum: Any, prefix: str) -> Mapping[int, Any]:
 _STATUSES: Final = _words(payment_pb2.PaymentStatus, "PAYMENT_STATUS_")
 _FLAGS: Final = _words(payment_pb2.PaymentFlag, "PAYMENT_FLAG_")
 _KINDS: Final = _words(payment_pb2.EventKind, "EVENT_KIND_")
+_REASONS: Final = _words(payment_pb2.DisputeReason, "DISPUTE_REASON_")
 _STATES: Final = _words(ledger_pb2.AnalysisState, "ANALYSIS_STATE_")
 _OUTCOMES: Final = _words(ledger_pb2.Outcome, "OUTCOME_")
 
@@ -86,6 +87,7 @@ def _event(stored: ledger_pb2.RecordedEvent) -> Event:
         basis="cumulative" if event.basis == payment_pb2.AMOUNT_BASIS_CUMULATIVE else "delta",
         event_time=_time(event.event_time_ms) if event.event_time_ms else None,
         event_time_signed=event.event_time_signed,
+        dispute_reason=_REASONS.get(event.dispute_reason, _UNSPECIFIED) if event.dispute_reason else None,
         outcome=_OUTCOMES.get(stored.outcome, _UNSPECIFIED),
         delivery=stored.delivery or None,
         recorded_at=_time(stored.recorded_at_ms),

@@ -94,7 +94,8 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     Without a `tx_id` it belongs to the payment of its source that has one of its `aliases`.
 
     `risk` is advisory and no part of the fact: it is stored with the payment, and two deliveries of one event may
-    carry different ones.
+    carry different ones. Nor is `dispute_reason`, a number of autopay.type.v1.DisputeReason: what was recorded before
+    anybody told it is the same event.
     """
 
     tx_id: str
@@ -113,6 +114,7 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     description: str = ""
     aliases: tuple[str, ...] = ()
     content: bytes = b""
+    dispute_reason: int = 0
     risk: Mapping[str, Any] | None = None
     correction: Correction | None = None
 

@@ -15,14 +15,14 @@ from autopay_cli.recipes.samples import content_of, directory
 from autopay_cli.recipes.schemes import recipe_of
 from autopay_cli.recipes.signing import Recipe, Request
 from providers import money, registry
-from providers.contract import Basis, Event, Kind, Options, Provider, Secret, Verified, Window
+from providers.contract import Basis, DisputeReason, Event, Kind, Options, Provider, Secret, Verified, Window
 
 DIRECTORY: Final = directory()
 WINDOW: Final = Window()
 _KEYS: Final = frozenset(
     {"provider", "options", "secrets", "signing", "published", "deliveries", "requests", "sequences", "note"}
 )
-_ENUMS: Final[Mapping[str, Any]] = {"kind": Kind, "basis": Basis}
+_ENUMS: Final[Mapping[str, Any]] = {"kind": Kind, "basis": Basis, "dispute_reason": DisputeReason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,27 @@ async def test_what_is_contended_is_aborted_and_retryable(ledger: Ledger) -> Non
     assert (result.error.reason, result.error.retryable) == (error_pb2.ERROR_REASON_CONTENDED, True)
 
 
+async def test_why_a_payment_is_disputed_is_kept_and_identifies_nothing(ledger: Ledger) -> None:
+    """The reason is stored with its event; the same event with another one, or with none as before, is a duplicate."""
+
+    def disputed(reason: payment_pb2.DisputeReason) -> payment_pb2.PaymentEvent:
+        return fact(
+            event_id="e-2",
+            kind=payment_pb2.EVENT_KIND_DISPUTE_OPENED,
+            object_id="D-1",
+            amount_fixed=False,
+            dispute_reason=reason,
+        )
+
+    await ledger.record(item("d-1", fact()))
+    await ledger.record(item("d-2", disputed(payment_pb2.DISPUTE_REASON_FRAUD)))
+    reasons = (payment_pb2.DISPUTE_REASON_NOT_RECEIVED, payment_pb2.DISPUTE_REASON_UNSPECIFIED)
+    again = await ledger.record(*(item(f"d-3{reason}", disputed(reason)) for reason in reasons))
+    assert [result.events[0].outcome for result in again] == [ledger_pb2.OUTCOME_DUPLICATE] * 2
+    stored = ledger.rig.payments.get("autopay:T-1").events[1].event
+    assert stored.dispute_reason == payment_pb2.DISPUTE_REASON_FRAUD
+
+
 async def test_calls_that_arrive_together_are_written_together(ledger: Ledger) -> None:
     """Forty concurrent calls cost a few writes, and each caller gets its own answers."""
     batches = [

@@ -27,6 +27,7 @@ def encode(event: Event) -> EventMessage:
         event_time_signed=event.event_time_signed,
         description=event.description,
         aliases=event.aliases,
+        dispute_reason=event.dispute_reason,  # type: ignore[arg-type]  # the numbers are the same
     )
     if event.amount_minor is not None:
         amount = message.amount

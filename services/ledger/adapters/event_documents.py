@@ -51,6 +51,8 @@ def of_fact(event: Event) -> dict[str, Any]:
     if event.aliases:
         document["aliases"] = list(event.aliases)
     document["content"] = event.content
+    if event.dispute_reason:
+        document["dispute_reason"] = event.dispute_reason
     if event.correction is not None:
         document["correction"] = _of_correction(event.correction)
     return document
@@ -91,6 +93,7 @@ def to_fact(tx_id: str, document: Mapping[str, Any]) -> Event:
         description=document.get("description", ""),
         aliases=tuple(document.get("aliases", ())),
         content=bytes(document["content"]),
+        dispute_reason=int(document.get("dispute_reason", 0)),
         correction=_to_correction(document["correction"]) if "correction" in document else None,
     )
 

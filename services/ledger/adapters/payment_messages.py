@@ -68,6 +68,8 @@ def _fields_of(event: Event) -> dict[str, Any]:
         fields["description"] = event.description
     if event.aliases:
         fields["aliases"] = event.aliases
+    if event.dispute_reason:
+        fields["dispute_reason"] = event.dispute_reason
     return fields
 
 

@@ -148,6 +148,7 @@ def _event(message: ledger_pb2.RecordEvent, place: int) -> Event:
         description=description,
         aliases=tuple(fact.aliases),
         content=content,
+        dispute_reason=fact.dispute_reason,
         risk=_risk(message.risk) if message.HasField("risk") else None,
     )
     try:

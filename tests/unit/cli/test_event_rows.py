@@ -46,6 +46,7 @@ EVENT = st.builds(
     event_time_signed=st.booleans(),
     description=TEXT | AWKWARD,
     aliases=st.lists(TEXT | AWKWARD, max_size=3),
+    dispute_reason=st.integers(0, 10),
 )
 
 

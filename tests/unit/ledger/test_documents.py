@@ -35,6 +35,7 @@ def events() -> st.SearchStrategy[Event]:
         receiver=st.sampled_from(["shop", ""]),
         description=TEXT,
         aliases=st.lists(TEXT, max_size=3).map(tuple),
+        dispute_reason=st.integers(0, 10),
     )
 
 

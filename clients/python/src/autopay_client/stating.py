@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import money_pb2, payment_pb2, risk_pb2
 
-from autopay_client.words import BASIS, KIND
+from autopay_client.words import BASIS, DISPUTE_REASON, KIND
 
 Instant = datetime | int
 
@@ -29,6 +29,7 @@ def event(
     time_signed: bool = False,
     description: str = "",
     aliases: Sequence[str] = (),
+    dispute_reason: str = "",
 ) -> payment_pb2.PaymentEvent:
     """Return one fact about a payment; PaymentEvent in payment.proto has the rules of each field.
 
@@ -47,6 +48,7 @@ def event(
         time_signed: whether the time can be trusted to order events.
         description: free text.
         aliases: other ids of the payment.
+        dispute_reason: why it is disputed: "fraud", "not_received" and so on.
 
     Raises:
         ValueError: a word is none of the contract's, or the time has no zone.
@@ -65,6 +67,7 @@ def event(
         event_time_signed=time_signed,
         description=description,
         aliases=aliases,
+        dispute_reason=DISPUTE_REASON.number(dispute_reason),  # type: ignore[arg-type]
     )
 
 

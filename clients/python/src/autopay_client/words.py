@@ -44,6 +44,7 @@ class Words:
 
 KIND: Final = Words(payment_pb2.EventKind, "EVENT_KIND_")
 BASIS: Final = Words(payment_pb2.AmountBasis, "AMOUNT_BASIS_")
+DISPUTE_REASON: Final = Words(payment_pb2.DisputeReason, "DISPUTE_REASON_")
 STATUS: Final = Words(payment_pb2.PaymentStatus, "PAYMENT_STATUS_")
 FLAG: Final = Words(payment_pb2.PaymentFlag, "PAYMENT_FLAG_")
 RISK_LEVEL: Final = Words(risk_pb2.RiskLevel, "RISK_LEVEL_")

@@ -25,23 +25,25 @@ _sym_db = _symbol_database.Default()
 from autopay.type.v1 import money_pb2 as autopay_dot_type_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utopay/type/v1/payment.proto\x12\x0f\x61utopay.type.v1\x1a\x1b\x61utopay/type/v1/money.proto\"\xe1\x02\n\x0cPaymentEvent\x12\r\n\x05tx_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.autopay.type.v1.EventKind\x12\x11\n\tobject_id\x18\x04 \x01(\t\x12&\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x16.autopay.type.v1.Money\x12+\n\x05\x62\x61sis\x18\x06 \x01(\x0e\x32\x1c.autopay.type.v1.AmountBasis\x12\x14\n\x0c\x61mount_fixed\x18\x07 \x01(\x08\x12\x16\n\x0esender_account\x18\x08 \x01(\t\x12\x18\n\x10receiver_account\x18\t \x01(\t\x12\x15\n\revent_time_ms\x18\n \x01(\x03\x12\x19\n\x11\x65vent_time_signed\x18\x0b \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\x12\x0f\n\x07\x61liases\x18\r \x03(\t\"R\n\x06Totals\x12\x12\n\nauthorized\x18\x01 \x01(\x03\x12\x10\n\x08\x63\x61ptured\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x03\x12\x10\n\x08\x64isputed\x18\x04 \x01(\x03*\xea\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_PENDING\x10\x01\x12\x19\n\x15\x45VENT_KIND_AUTHORIZED\x10\x02\x12\x17\n\x13\x45VENT_KIND_CAPTURED\x10\x03\x12\x15\n\x11\x45VENT_KIND_FAILED\x10\x04\x12\x17\n\x13\x45VENT_KIND_CANCELED\x10\x05\x12\x17\n\x13\x45VENT_KIND_REFUNDED\x10\x06\x12\x1c\n\x18\x45VENT_KIND_REFUND_FAILED\x10\x07\x12\x1d\n\x19\x45VENT_KIND_CAPTURE_FAILED\x10\x08\x12\x1d\n\x19\x45VENT_KIND_DISPUTE_OPENED\x10\t\x12\x1a\n\x16\x45VENT_KIND_DISPUTE_WON\x10\n\x12\x1b\n\x17\x45VENT_KIND_DISPUTE_LOST\x10\x0b\x12\x17\n\x13\x45VENT_KIND_RETURNED\x10\x0c*`\n\x0b\x41mountBasis\x12\x1c\n\x18\x41MOUNT_BASIS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41MOUNT_BASIS_DELTA\x10\x01\x12\x1b\n\x17\x41MOUNT_BASIS_CUMULATIVE\x10\x02*\xbc\x02\n\rPaymentStatus\x12\x1e\n\x1aPAYMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYMENT_STATUS_PENDING\x10\x01\x12\x19\n\x15PAYMENT_STATUS_FAILED\x10\x02\x12\x1b\n\x17PAYMENT_STATUS_CANCELED\x10\x03\x12\x1d\n\x19PAYMENT_STATUS_AUTHORIZED\x10\x04\x12\x1a\n\x16PAYMENT_STATUS_SUCCESS\x10\x05\x12%\n!PAYMENT_STATUS_PARTIALLY_REFUNDED\x10\x06\x12\x1b\n\x17PAYMENT_STATUS_REFUNDED\x10\x07\x12\x1b\n\x17PAYMENT_STATUS_DISPUTED\x10\x08\x12\x1b\n\x17PAYMENT_STATUS_RETURNED\x10\t*m\n\x0bPaymentFlag\x12\x1c\n\x18PAYMENT_FLAG_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_FLAG_OVER_REFUND\x10\x01\x12\"\n\x1ePAYMENT_FLAG_DUPLICATE_CAPTURE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61utopay/type/v1/payment.proto\x12\x0f\x61utopay.type.v1\x1a\x1b\x61utopay/type/v1/money.proto\"\x99\x03\n\x0cPaymentEvent\x12\r\n\x05tx_id\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.autopay.type.v1.EventKind\x12\x11\n\tobject_id\x18\x04 \x01(\t\x12&\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x16.autopay.type.v1.Money\x12+\n\x05\x62\x61sis\x18\x06 \x01(\x0e\x32\x1c.autopay.type.v1.AmountBasis\x12\x14\n\x0c\x61mount_fixed\x18\x07 \x01(\x08\x12\x16\n\x0esender_account\x18\x08 \x01(\t\x12\x18\n\x10receiver_account\x18\t \x01(\t\x12\x15\n\revent_time_ms\x18\n \x01(\x03\x12\x19\n\x11\x65vent_time_signed\x18\x0b \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x0c \x01(\t\x12\x0f\n\x07\x61liases\x18\r \x03(\t\x12\x36\n\x0e\x64ispute_reason\x18\x0e \x01(\x0e\x32\x1e.autopay.type.v1.DisputeReason\"R\n\x06Totals\x12\x12\n\nauthorized\x18\x01 \x01(\x03\x12\x10\n\x08\x63\x61ptured\x18\x02 \x01(\x03\x12\x10\n\x08refunded\x18\x03 \x01(\x03\x12\x10\n\x08\x64isputed\x18\x04 \x01(\x03*\xea\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45VENT_KIND_PENDING\x10\x01\x12\x19\n\x15\x45VENT_KIND_AUTHORIZED\x10\x02\x12\x17\n\x13\x45VENT_KIND_CAPTURED\x10\x03\x12\x15\n\x11\x45VENT_KIND_FAILED\x10\x04\x12\x17\n\x13\x45VENT_KIND_CANCELED\x10\x05\x12\x17\n\x13\x45VENT_KIND_REFUNDED\x10\x06\x12\x1c\n\x18\x45VENT_KIND_REFUND_FAILED\x10\x07\x12\x1d\n\x19\x45VENT_KIND_CAPTURE_FAILED\x10\x08\x12\x1d\n\x19\x45VENT_KIND_DISPUTE_OPENED\x10\t\x12\x1a\n\x16\x45VENT_KIND_DISPUTE_WON\x10\n\x12\x1b\n\x17\x45VENT_KIND_DISPUTE_LOST\x10\x0b\x12\x17\n\x13\x45VENT_KIND_RETURNED\x10\x0c*`\n\x0b\x41mountBasis\x12\x1c\n\x18\x41MOUNT_BASIS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41MOUNT_BASIS_DELTA\x10\x01\x12\x1b\n\x17\x41MOUNT_BASIS_CUMULATIVE\x10\x02*\xee\x02\n\rDisputeReason\x12\x1e\n\x1a\x44ISPUTE_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPUTE_REASON_FRAUD\x10\x01\x12\x1f\n\x1b\x44ISPUTE_REASON_UNRECOGNIZED\x10\x02\x12\x1f\n\x1b\x44ISPUTE_REASON_NOT_RECEIVED\x10\x03\x12#\n\x1f\x44ISPUTE_REASON_NOT_AS_DESCRIBED\x10\x04\x12\'\n#DISPUTE_REASON_CREDIT_NOT_PROCESSED\x10\x05\x12\x1c\n\x18\x44ISPUTE_REASON_DUPLICATE\x10\x06\x12\x1b\n\x17\x44ISPUTE_REASON_CANCELED\x10\x07\x12\x1f\n\x1b\x44ISPUTE_REASON_WRONG_AMOUNT\x10\x08\x12\x1d\n\x19\x44ISPUTE_REASON_PROCESSING\x10\t\x12\x18\n\x14\x44ISPUTE_REASON_OTHER\x10\n*\xbc\x02\n\rPaymentStatus\x12\x1e\n\x1aPAYMENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYMENT_STATUS_PENDING\x10\x01\x12\x19\n\x15PAYMENT_STATUS_FAILED\x10\x02\x12\x1b\n\x17PAYMENT_STATUS_CANCELED\x10\x03\x12\x1d\n\x19PAYMENT_STATUS_AUTHORIZED\x10\x04\x12\x1a\n\x16PAYMENT_STATUS_SUCCESS\x10\x05\x12%\n!PAYMENT_STATUS_PARTIALLY_REFUNDED\x10\x06\x12\x1b\n\x17PAYMENT_STATUS_REFUNDED\x10\x07\x12\x1b\n\x17PAYMENT_STATUS_DISPUTED\x10\x08\x12\x1b\n\x17PAYMENT_STATUS_RETURNED\x10\t*m\n\x0bPaymentFlag\x12\x1c\n\x18PAYMENT_FLAG_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_FLAG_OVER_REFUND\x10\x01\x12\"\n\x1ePAYMENT_FLAG_DUPLICATE_CAPTURE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'autopay.type.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=520
-  _globals['_EVENTKIND']._serialized_end=882
-  _globals['_AMOUNTBASIS']._serialized_start=884
-  _globals['_AMOUNTBASIS']._serialized_end=980
-  _globals['_PAYMENTSTATUS']._serialized_start=983
-  _globals['_PAYMENTSTATUS']._serialized_end=1299
-  _globals['_PAYMENTFLAG']._serialized_start=1301
-  _globals['_PAYMENTFLAG']._serialized_end=1410
+  _globals['_EVENTKIND']._serialized_start=576
+  _globals['_EVENTKIND']._serialized_end=938
+  _globals['_AMOUNTBASIS']._serialized_start=940
+  _globals['_AMOUNTBASIS']._serialized_end=1036
+  _globals['_DISPUTEREASON']._serialized_start=1039
+  _globals['_DISPUTEREASON']._serialized_end=1405
+  _globals['_PAYMENTSTATUS']._serialized_start=1408
+  _globals['_PAYMENTSTATUS']._serialized_end=1724
+  _globals['_PAYMENTFLAG']._serialized_start=1726
+  _globals['_PAYMENTFLAG']._serialized_end=1835
   _globals['_PAYMENTEVENT']._serialized_start=80
-  _globals['_PAYMENTEVENT']._serialized_end=433
-  _globals['_TOTALS']._serialized_start=435
-  _globals['_TOTALS']._serialized_end=517
+  _globals['_PAYMENTEVENT']._serialized_end=489
+  _globals['_TOTALS']._serialized_start=491
+  _globals['_TOTALS']._serialized_end=573
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,20 @@ class AmountBasis(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AMOUNT_BASIS_DELTA: _ClassVar[AmountBasis]
     AMOUNT_BASIS_CUMULATIVE: _ClassVar[AmountBasis]
 
+class DisputeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DISPUTE_REASON_UNSPECIFIED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_FRAUD: _ClassVar[DisputeReason]
+    DISPUTE_REASON_UNRECOGNIZED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_NOT_RECEIVED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_NOT_AS_DESCRIBED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_CREDIT_NOT_PROCESSED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_DUPLICATE: _ClassVar[DisputeReason]
+    DISPUTE_REASON_CANCELED: _ClassVar[DisputeReason]
+    DISPUTE_REASON_WRONG_AMOUNT: _ClassVar[DisputeReason]
+    DISPUTE_REASON_PROCESSING: _ClassVar[DisputeReason]
+    DISPUTE_REASON_OTHER: _ClassVar[DisputeReason]
+
 class PaymentStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PAYMENT_STATUS_UNSPECIFIED: _ClassVar[PaymentStatus]
@@ -63,6 +77,17 @@ EVENT_KIND_RETURNED: EventKind
 AMOUNT_BASIS_UNSPECIFIED: AmountBasis
 AMOUNT_BASIS_DELTA: AmountBasis
 AMOUNT_BASIS_CUMULATIVE: AmountBasis
+DISPUTE_REASON_UNSPECIFIED: DisputeReason
+DISPUTE_REASON_FRAUD: DisputeReason
+DISPUTE_REASON_UNRECOGNIZED: DisputeReason
+DISPUTE_REASON_NOT_RECEIVED: DisputeReason
+DISPUTE_REASON_NOT_AS_DESCRIBED: DisputeReason
+DISPUTE_REASON_CREDIT_NOT_PROCESSED: DisputeReason
+DISPUTE_REASON_DUPLICATE: DisputeReason
+DISPUTE_REASON_CANCELED: DisputeReason
+DISPUTE_REASON_WRONG_AMOUNT: DisputeReason
+DISPUTE_REASON_PROCESSING: DisputeReason
+DISPUTE_REASON_OTHER: DisputeReason
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_FAILED: PaymentStatus
@@ -78,7 +103,7 @@ PAYMENT_FLAG_OVER_REFUND: PaymentFlag
 PAYMENT_FLAG_DUPLICATE_CAPTURE: PaymentFlag
 
 class PaymentEvent(_message.Message):
-    __slots__ = ("tx_id", "event_id", "kind", "object_id", "amount", "basis", "amount_fixed", "sender_account", "receiver_account", "event_time_ms", "event_time_signed", "description", "aliases")
+    __slots__ = ("tx_id", "event_id", "kind", "object_id", "amount", "basis", "amount_fixed", "sender_account", "receiver_account", "event_time_ms", "event_time_signed", "description", "aliases", "dispute_reason")
     TX_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -92,6 +117,7 @@ class PaymentEvent(_message.Message):
     EVENT_TIME_SIGNED_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_REASON_FIELD_NUMBER: _ClassVar[int]
     tx_id: str
     event_id: str
     kind: EventKind
@@ -105,7 +131,8 @@ class PaymentEvent(_message.Message):
     event_time_signed: bool
     description: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tx_id: _Optional[str] = ..., event_id: _Optional[str] = ..., kind: _Optional[_Union[EventKind, str]] = ..., object_id: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., basis: _Optional[_Union[AmountBasis, str]] = ..., amount_fixed: bool = ..., sender_account: _Optional[str] = ..., receiver_account: _Optional[str] = ..., event_time_ms: _Optional[int] = ..., event_time_signed: bool = ..., description: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ...) -> None: ...
+    dispute_reason: DisputeReason
+    def __init__(self, tx_id: _Optional[str] = ..., event_id: _Optional[str] = ..., kind: _Optional[_Union[EventKind, str]] = ..., object_id: _Optional[str] = ..., amount: _Optional[_Union[_money_pb2.Money, _Mapping]] = ..., basis: _Optional[_Union[AmountBasis, str]] = ..., amount_fixed: bool = ..., sender_account: _Optional[str] = ..., receiver_account: _Optional[str] = ..., event_time_ms: _Optional[int] = ..., event_time_signed: bool = ..., description: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., dispute_reason: _Optional[_Union[DisputeReason, str]] = ...) -> None: ...
 
 class Totals(_message.Message):
     __slots__ = ("authorized", "captured", "refunded", "disputed")
