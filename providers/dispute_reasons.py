@@ -29,7 +29,7 @@ _WORDS: Final[Mapping[str, DisputeReason]] = {
     "noncompliant": DisputeReason.PROCESSING,
 }
 
-# Codes of one network that are no other's: Visa's with a point, Mastercard's 48…, letters of American Express and Discover.
+# No network's code is another's: Visa's have a point, Mastercard's are 48…, letters are American Express's or Discover's.
 _CODES: Final[Mapping[str, DisputeReason]] = {
     "12.5": DisputeReason.WRONG_AMOUNT,
     "12.6": DisputeReason.DUPLICATE,
@@ -90,7 +90,7 @@ _FAMILIES: Final[Mapping[str, DisputeReason]] = {
 
 
 def by_table(text: str, table: Mapping[str, DisputeReason]) -> DisputeReason:
-    """Return what a reason means by a provider's own table: unstated where it is empty, another where it isn't there."""
+    """Return what a reason means by a provider's own table: UNSPECIFIED where empty, OTHER where it isn't there."""
     if not text:
         return DisputeReason.UNSPECIFIED
     return table.get(text, OTHER)

@@ -106,7 +106,7 @@ def _payment(reading: Reading, event: str) -> Event:
 
 
 def _reason(reading: Reading) -> DisputeReason:
-    """Return why it is disputed: the phase says where the bank raised it for fraud; reason codes are the networks' own."""
+    """Return why it is disputed: the phase says where a bank raised it for fraud; codes are the networks' own."""
     if reading.text(*_DISPUTE, "phase") == "fraud":
         return DisputeReason.FRAUD
     return DisputeReason.OTHER if reading.text(*_DISPUTE, "reason_code") else DisputeReason.UNSPECIFIED
