@@ -29,7 +29,7 @@ _WORDS: Final[Mapping[str, DisputeReason]] = {
     "noncompliant": DisputeReason.PROCESSING,
 }
 
-# No network's code is another's: Visa's have a point, Mastercard's are 48…, letters are American Express's or Discover's.
+# No network's code is another's: Visa's have a point, Mastercard's are 48…, the others' begin with letters.
 _CODES: Final[Mapping[str, DisputeReason]] = {
     "12.5": DisputeReason.WRONG_AMOUNT,
     "12.6": DisputeReason.DUPLICATE,
