@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from autopay_cli.failure import Failure
 from autopay_cli.history import History
 from autopay_cli.progress import Progress
 
 if TYPE_CHECKING:
     from services.insight.evaluation import Judged
     from services.insight.model import Payment
+    from services.insight.replay import ReplayOptions
 
 _DAY_MS: Final = 86_400_000
 _STEP: Final = 4_096
 _FALSE_POSITIVES: Final = 0.01
+_MODEL_BYTES_MAX: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +44,13 @@ class Window:
     k: int
 
 
-def replay(history: History, *, label_delay_ms: int, labels: bool, progress: Progress) -> tuple[array[float], float]:
+def replay(history: History, options: ReplayOptions, *, progress: Progress) -> tuple[array[float], float]:
     """Return a score per row in the file's order, and the CPU seconds that scoring and learning took."""
-    from services.insight.replay import Replay, ReplayOptions
+    from services.insight.replay import Replay
 
     order = sorted(range(len(history)), key=history.at_ms.__getitem__)
     scores = array("d", bytes(8 * len(order)))
-    run = Replay(ReplayOptions(label_delay_ms=label_delay_ms, labels=labels))
+    run = Replay(options)
     # Nothing of it is cyclic, and to look for that in some hundred thousand objects again and again takes a tenth.
     gc.disable()
     started_s = time.process_time()
@@ -58,6 +61,25 @@ def replay(history: History, *, label_delay_ms: int, labels: bool, progress: Pro
     taken_s = time.process_time() - started_s
     gc.enable()
     return scores, taken_s
+
+
+def options(*, label_delay_ms: int, labels: bool, model: Path | None) -> ReplayOptions:
+    """Return how to replay: with an exported model's weights where a file of one is named.
+
+    Raises:
+        Failure: the file holds none.
+    """
+    from services.insight.portable import Unreadable, read_model
+    from services.insight.replay import ReplayOptions
+
+    if model is None:
+        return ReplayOptions(label_delay_ms=label_delay_ms, labels=labels)
+    try:
+        with model.open("rb") as file:
+            scorecard = read_model(file.readline(_MODEL_BYTES_MAX))
+    except (OSError, Unreadable) as error:
+        raise Failure(f"{model}: {error}.") from error
+    return ReplayOptions(label_delay_ms=label_delay_ms, labels=labels, scorecard=scorecard)
 
 
 def _payments(history: History, order: Sequence[int]) -> Iterator[tuple[Payment, bool | None]]:

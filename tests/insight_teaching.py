@@ -33,12 +33,19 @@ def taught(
     payments: Iterable[Payment | None], known: Mapping[str, ProfileState] | None = None
 ) -> dict[str, tuple[bytes, bytes]]:
     """The memories after each payment was learnt once on top of what was known."""
+    return memories_of(taught_profiles(payments, known))
+
+
+def taught_profiles(
+    payments: Iterable[Payment | None], known: Mapping[str, ProfileState] | None = None
+) -> dict[str, ProfileState]:
+    """The profiles after the same."""
     profiles = {key: Profile(key, state) for key, state in (known or {}).items()}
     for ordinal, payment in enumerate(filter(None, payments)):
         keys = keys_of(payment)
         sender, receiver, population = (profiles.setdefault(key, Profile(key)) if key else None for key in keys)
         teach(payment, sender, receiver, population, 2**60 + ordinal)
-    return memories_of({key: profile.state() for key, profile in profiles.items()})
+    return {key: profile.state() for key, profile in profiles.items()}
 
 
 def memories_of(profiles: Mapping[str, ProfileState]) -> dict[str, tuple[bytes, bytes]]:

@@ -10,6 +10,8 @@ import typer
 
 from autopay_cli import history as histories
 from autopay_cli import invented, replaying
+from autopay_cli.commands.insight_explain import explain
+from autopay_cli.commands.insight_export import export
 from autopay_cli.failure import Failure
 from autopay_cli.progress import Progress
 from autopay_cli.replaying import Window
@@ -23,6 +25,8 @@ _DAY_MS: Final = 86_400_000
 def commands() -> typer.Typer:
     """Return the commands."""
     group = typer.Typer(help="What the detector knows, and how good it is.", no_args_is_help=True)
+    group.command("explain")(explain)
+    group.command("export")(export)
     group.command("replay")(replay)
     group.command("invent")(invent)
     return group
@@ -45,15 +49,22 @@ def replay(
     ] = 7,
     k: Annotated[int, typer.Option(help="How many are looked at in a day.", min=1)] = 100,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Whether labels teach.")] = True,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An exported model, whose weights are held still: with --no-labels.", exists=True),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Stream a labelled history through the detector, in order of time, each payment scored before it is learnt."""
+    if model is not None and labels:
+        raise Failure("--model holds an exported model's weights still: add --no-labels.")
     delay_ms = _delay_ms(label_delay)
+    options = replaying.options(label_delay_ms=delay_ms, labels=labels, model=model)
     history = histories.read(file, _names(column or []))
     if not len(history):
         raise Failure(f"{file}: no row.")
     with Progress("replaying", len(history), shown=True) as progress:
-        scores, taken_s = replaying.replay(history, label_delay_ms=delay_ms, labels=labels, progress=progress)
+        scores, taken_s = replaying.replay(history, options, progress=progress)
     if out is not None:
         replaying.write_scores(out, scores)
     # Without days named: everything after the first labels could have taught something.

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from autopay_cli.failure import Failure
+from autopay_cli.insight_access import Insight, InsightAccess
 from autopay_cli.options import DataDirectory
 from autopay_cli.payment_words import instant
 
@@ -42,9 +43,7 @@ def report(
     stored: Annotated[
         bool, typer.Option("--stored", help="The report that INSIGHT_REPORT_CRON stored last, instead of a new one.")
     ] = False,
-    insight: Annotated[
-        str, typer.Option("--insight", help="Insight's HOST:PORT. Default: the running mesh's.", show_default=False)
-    ] = "",
+    insight: Insight = "",
     data_dir: DataDirectory = Path(".autopay"),
 ) -> None:
     """Write a report: volumes, success, top accounts, what stands out, beside the period before."""
@@ -80,24 +79,11 @@ def moment(text: str, now: datetime, option: str) -> datetime:
 
 
 def _ask(target: str, data_dir: Path, form: Format, start: datetime | None, end: datetime | None) -> bytes:
-    import grpc
-    from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
+    from autopay.insight.v1 import insight_pb2
 
-    from autopay_cli import meshfile, own_identity
-    from mesh.errors import from_rpc_error
-
-    address = target or meshfile.read(data_dir).insight
     request = insight_pb2.GenerateReportRequest(format=f"REPORT_FORMAT_{form.name}", stored=start is None)
     if start is not None and end is not None:
         request.since_ms, request.until_ms = (int(each.timestamp() * 1000) for each in (start, end))
-    tls = own_identity.tls(data_dir)
-    channel = grpc.secure_channel(address, tls.credentials()) if tls else grpc.insecure_channel(address)
-    with channel:
-        try:
-            response: insight_pb2.GenerateReportResponse = insight_pb2_grpc.InsightServiceStub(channel).GenerateReport(
-                request, timeout=_TIMEOUT_S
-            )
-        except grpc.RpcError as error:
-            fault = from_rpc_error(error)  # type: ignore[arg-type] # a blocking call's error has the same methods
-            raise Failure(fault.message or f"insight at {address} does not answer.") from error
+    with InsightAccess.of(target, data_dir).stub() as stub:
+        response: insight_pb2.GenerateReportResponse = stub.GenerateReport(request, timeout=_TIMEOUT_S)
     return response.content

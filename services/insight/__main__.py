@@ -29,6 +29,7 @@ from services.insight.adapters.ledger_figures import LedgerFigures
 from services.insight.adapters.ledger_work import LedgerWork
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_lease import MongoLease
+from services.insight.adapters.mongo_model import MongoModel
 from services.insight.adapters.mongo_profiles import MongoProfiles
 from services.insight.adapters.mongo_reports import MongoReports
 from services.insight.adapters.mongo_spending import MongoSpending
@@ -40,6 +41,7 @@ from services.insight.circuit import Circuit, CircuitState
 from services.insight.daily_reports import DailyReports
 from services.insight.explaining import ExplainingLimits, ExplainingWorker
 from services.insight.explaining_metrics import ExplainingMetrics
+from services.insight.exporting import Exporter
 from services.insight.gate import Gate
 from services.insight.gemini_explainer import GeminiExplainer
 from services.insight.gemini_narrator import GeminiNarrator
@@ -48,6 +50,7 @@ from services.insight.metrics import InsightMetrics
 from services.insight.observed_model import ObservedModel
 from services.insight.report_making import ReportMaker
 from services.insight.reporting import Reporter
+from services.insight.retracing import NothingKept, Retracer
 from services.insight.saving import Saver
 from services.insight.scoring import Scorer
 from services.insight.settings import InsightSettings
@@ -119,9 +122,18 @@ async def serve(settings: InsightSettings) -> None:
     gemini, stored = _gemini(settings, database, registry, traces), MongoReports(database)
     narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
     maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
+    scorer = Scorer(profiles)
     server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
-        WholeServicer(scorer=Scorer(profiles), adviser=Adviser(work), maker=maker, tracing=traces, observer=metrics),
+        WholeServicer(
+            scorer=scorer,
+            adviser=Adviser(work),
+            retracer=Retracer(profiles, NothingKept(), scorecard=lambda: scorer.scorecard),
+            maker=maker,
+            exporter=Exporter(MongoModel(database), scorecard=lambda: scorer.scorecard),
+            tracing=traces,
+            observer=metrics,
+        ),
         server.raw,
     )
     await _listen(server, settings, registry, log)

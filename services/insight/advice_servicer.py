@@ -16,6 +16,7 @@ from services.insight.explanation import Explanation
 from services.insight.model import Risk
 from services.insight.report_making import ReportMaker
 from services.insight.report_model import Period
+from services.insight.retracing import Retraced, Retracer
 
 _source = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII).fullmatch
 _TX_ID_MAX: Final = 100
@@ -33,15 +34,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AdviceServicer(insight_pb2_grpc.InsightServiceServicer):
     """The RPCs that advise people."""
 
-    def __init__(self, adviser: Adviser, maker: ReportMaker) -> None:
-        """Explain through `adviser`, report through `maker`."""
+    def __init__(self, adviser: Adviser, retracer: Retracer, maker: ReportMaker) -> None:
+        """Explain through `adviser` and `retracer`, report through `maker`."""
         self._adviser = adviser
+        self._retracer = retracer
         self._maker = maker
 
     async def ExplainTransaction(
         self, request: insight_pb2.ExplainTransactionRequest, context: Context
     ) -> insight_pb2.ExplainTransactionResponse:
-        """Return a payment's stored risk and its explanation."""
+        """Return a payment's stored risk, the arithmetic of its score, and its explanation."""
         if _source(request.source) is None:
             raise invalid("source", "must be 1 to 40 of a-z, 0-9, _ and -")
         if not 0 < len(request.tx_id) <= _TX_ID_MAX:
@@ -50,6 +52,10 @@ class AdviceServicer(insight_pb2_grpc.InsightServiceServicer):
         response = insight_pb2.ExplainTransactionResponse(explanation=explanation_message(explanation))
         if subject.risk is not None:
             response.risk.CopyFrom(_risk_message(subject.risk))
+        retraced = await self._retracer.retrace(subject)
+        if retraced is not None:
+            response.arithmetic.CopyFrom(_arithmetic_message(retraced))
+            response.features.update({term.feature: term.value for term in retraced.terms})
         return response
 
     async def GenerateReport(
@@ -81,10 +87,27 @@ def explanation_message(explanation: Explanation) -> insight_pb2.Explanation:
     )
 
 
+def _arithmetic_message(retraced: Retraced) -> insight_pb2.Arithmetic:
+    return insight_pb2.Arithmetic(
+        basis=insight_pb2.ArithmeticBasis.Name(retraced.basis),
+        model_version=retraced.scorecard.version,
+        base=retraced.scorecard.weights[-1],
+        terms=[
+            insight_pb2.ArithmeticTerm(
+                feature=term.feature, reason=term.reason, value=term.value, weight=term.weight, points=term.points
+            )
+            for term in retraced.terms
+        ],
+        points=retraced.points,
+        score=retraced.score,
+    )
+
+
 def _risk_message(risk: Risk) -> risk_pb2.Risk:
     return risk_pb2.Risk(
         score=risk.score,
         level=risk_pb2.RiskLevel.Name(risk.level),
+        model_version=risk.model_version,
         reasons=[
             risk_pb2.RiskReason(
                 code=reason.code,

@@ -72,14 +72,14 @@ class ProfileCache:
         self._loading.clear()
         self.dirty.clear()
 
-    async def refresh(self, keys: Iterable[str]) -> None:
-        """Have the profiles in memory as far as that works within the time scoring has; never fails."""
+    async def refresh(self, keys: Iterable[str], *, within_s: float | None = None) -> None:
+        """Have the profiles in memory as far as that works in time, by default the time scoring has; never fails."""
         missing = self._missing(keys)
         if not missing or self._clock() < self._asks_again_at_s:
             return
         tasks = self._load(missing, tasks_max=_LOADS_MAX)
         if tasks:
-            await asyncio.wait(tasks, timeout=self._limits.load_s_max)
+            await asyncio.wait(tasks, timeout=self._limits.load_s_max if within_s is None else within_s)
 
     async def require(self, keys: Iterable[str]) -> None:
         """Have the profiles in memory.

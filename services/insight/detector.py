@@ -15,10 +15,12 @@ from services.insight.scorecard import BASE, PRIOR_WEIGHTS, logistic, points_of
 FEATURES_VERSION: Final = "2"
 REASONS_MAX: Final = 8
 
+# The contract's own bounds.
+LEVELS_FROM: Final = {Level.MEDIUM: 0.3, Level.HIGH: 0.6, Level.CRITICAL: 0.85}
 # Below this score nothing is remarkable enough to be worth a sentence.
-_TOLD_FROM: Final = 0.03
+TOLD_FROM: Final = 0.03
 # Log-odds that a reason adds at least to be told.
-_TOLD_POINTS_MIN: Final = 0.3
+TOLD_POINTS_MIN: Final = 0.3
 _REASON_OF: Final = tuple(feature.reason for feature in FEATURES)
 
 
@@ -60,7 +62,7 @@ def rate(vector: Sequence[float], scorecard: Scorecard) -> Risk:
     weights = scorecard.weights
     points = points_of(vector, weights)
     score = logistic(points)
-    if score < _TOLD_FROM:
+    if score < TOLD_FROM:
         return Risk(score=round(score, 4), level=Level.LOW)
     return Risk(
         score=round(score, 4), level=level_of(round(score, 4)), reasons=_reasons(vector, weights, points, score)
@@ -79,11 +81,7 @@ def terms_of(vector: Sequence[float], weights: Sequence[float]) -> list[Term]:
 
 def level_of(score: float) -> Level:
     """Return the score in words, by the bounds the contract states."""
-    if score < 0.3:  # noqa: PLR2004 - the contract's own numbers, here and below
-        return Level.LOW
-    if score < 0.6:  # noqa: PLR2004
-        return Level.MEDIUM
-    return Level.HIGH if score < 0.85 else Level.CRITICAL  # noqa: PLR2004
+    return max((level for level, bound in LEVELS_FROM.items() if score >= bound), default=Level.LOW)
 
 
 def _reasons(vector: Sequence[float], weights: Sequence[float], points: float, score: float) -> tuple[Reason, ...]:
@@ -95,7 +93,7 @@ def _reasons(vector: Sequence[float], weights: Sequence[float], points: float, s
     for reason, value, weight in zip(_REASON_OF, vector, weights, strict=False):
         if value:
             grounds[reason] = grounds.get(reason, 0.0) + value * weight
-    told = sorted((-value, reason) for reason, value in grounds.items() if value >= _TOLD_POINTS_MIN)
+    told = sorted((-value, reason) for reason, value in grounds.items() if value >= TOLD_POINTS_MIN)
     return tuple(
         Reason(
             code=reason,

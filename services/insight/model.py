@@ -59,11 +59,19 @@ class Reason(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Risk(Struct, frozen=True, kw_only=True, gc=False):
-    """A score from 0 to 1, its level, and the reasons with the weightiest first."""
+    """A score from 0 to 1, its level, and the reasons with the weightiest first.
+
+    Attributes:
+        score: the score.
+        level: in words.
+        reasons: the grounds.
+        model_version: which model scored, of a stored risk; one that is made now is of the present model.
+    """
 
     score: float
     level: Level
     reasons: tuple[Reason, ...] = ()
+    model_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,13 @@ class ReplayOptions:
 
     Attributes:
         label_delay_ms: how long after a payment its label is known.
-        labels: False leaves them out: what the rules alone are worth.
+        labels: False leaves them out: what the scorecard is worth as it begins.
+        scorecard: what the first payment is scored with.
     """
 
     label_delay_ms: int
     labels: bool = True
+    scorecard: Scorecard = RULES
 
 
 class Replay:
@@ -48,7 +50,7 @@ class Replay:
         self._verdicts = 0
         self._unsolved = 0
         self._taught = 0
-        self.scorecard: Scorecard = RULES
+        self.scorecard = options.scorecard
 
     def scores(self, history: Iterable[tuple[Payment, bool | None]]) -> Iterator[float]:
         """Yield a score per payment of a history in the order of time; None is a payment nobody ever labels."""

@@ -147,6 +147,7 @@ def risk_of(message: risk_pb2.Risk) -> Risk:
             )
             for reason in message.reasons
         ),
+        model_version=message.model_version,
     )
 
 

@@ -14,8 +14,8 @@ from services.insight.model import Position
 if TYPE_CHECKING:
     from services.insight.adapters.mongo import Database
 
-_COLLECTION: Final = "insight_state"
-_ID: Final = "learner"
+COLLECTION: Final = "insight_state"
+LEARNER: Final = "learner"
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,7 +24,7 @@ class MongoLease:
 
     def __init__(self, database: Database, *, owner: str, lease_s: float) -> None:
         """Hold it as `owner`, which no other process calls itself, for `lease_s` at a time."""
-        self._collection = database.get_collection(_COLLECTION)
+        self._collection = database.get_collection(COLLECTION)
         self._owner = owner
         self._lease_ms = int(lease_s * 1000)
 
@@ -37,7 +37,7 @@ class MongoLease:
         async with store_down():
             try:
                 document = await self._collection.find_one_and_update(
-                    {"_id": _ID}, self._claim(), upsert=True, return_document=ReturnDocument.AFTER
+                    {"_id": LEARNER}, self._claim(), upsert=True, return_document=ReturnDocument.AFTER
                 )
             except DuplicateKeyError:
                 # Two replicas made the document at once, and the other was first.
@@ -57,7 +57,7 @@ class MongoLease:
             "$currentDate": {"stored_at": True},
         }
         async with store_down():
-            result = await self._collection.update_one({"_id": _ID, "owner": self._owner}, change)
+            result = await self._collection.update_one({"_id": LEARNER, "owner": self._owner}, change)
         return result.matched_count == 1
 
     async def release(self) -> None:
@@ -68,7 +68,7 @@ class MongoLease:
         """
         async with store_down():
             await self._collection.update_one(
-                {"_id": _ID, "owner": self._owner}, {"$set": {"owner": "", "until": _LONG_AGO}}
+                {"_id": LEARNER, "owner": self._owner}, {"$set": {"owner": "", "until": _LONG_AGO}}
             )
 
     def _claim(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from services.insight.profile import ProfileState
 if TYPE_CHECKING:
     from services.insight.adapters.mongo import Database
 
-_COLLECTION: Final = "profiles"
+COLLECTION: Final = "profiles"
 _DUPLICATE_KEY: Final = 11_000
 
 
@@ -37,7 +37,7 @@ class MongoProfiles:
         async with store_down():
             answer = await self._database.command(
                 {
-                    "find": _COLLECTION,
+                    "find": COLLECTION,
                     "filter": {"_id": {"$in": list(keys)}},
                     "batchSize": len(keys),
                     "singleBatch": True,
@@ -46,7 +46,7 @@ class MongoProfiles:
             )
         found = answer["cursor"]["firstBatch"]
         # One without `judged` is of an earlier layout: not read, and replaced by what is learnt now.
-        return {document["_id"]: _state(document) for document in found if "judged" in document}
+        return {document["_id"]: state_of(document) for document in found if "judged" in document}
 
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
@@ -62,12 +62,12 @@ class MongoProfiles:
             known += await self._insert([(key, state) for key, state in profiles if not state.stored])
         if known:
             updates = [_replacement(key, state) for key, state in known]
-            self._refused(await self._write({"update": _COLLECTION, "updates": updates}))
+            self._refused(await self._write({"update": COLLECTION, "updates": updates}))
 
     async def _insert(self, profiles: Sequence[tuple[str, ProfileState]]) -> Sequence[tuple[str, ProfileState]]:
         """Insert profiles and return those that are there after all."""
         documents = [_document(key, state) for key, state in profiles]
-        refused = self._refused(await self._write({"insert": _COLLECTION, "documents": documents}))
+        refused = self._refused(await self._write({"insert": COLLECTION, "documents": documents}))
         return [profiles[place] for place in refused]
 
     async def _write(self, command: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,7 +107,8 @@ def _document(key: str, state: ProfileState) -> dict[str, Any]:
     return document
 
 
-def _state(document: Mapping[str, Any]) -> ProfileState:
+def state_of(document: Mapping[str, Any]) -> ProfileState:
+    """Return a stored profile."""
     return ProfileState(
         sequence=document["sequence"],
         judged=document["judged"],

@@ -15,6 +15,8 @@ from autopay_cli import invented
 from autopay_cli.__main__ import application
 from autopay_cli.failure import Failure
 from autopay_cli.history import read
+from services.insight.detector import RULES, Scorecard
+from services.insight.portable import model_line
 
 # Thresholds were chosen on seeds 1 and 20261126; docs/detector.md says so.
 SEED = 4_711
@@ -94,6 +96,24 @@ def test_the_same_history_gets_the_same_scores(short: Path, tmp_path: Path) -> N
     for out in outs:
         assert run("replay", str(short), "--out", str(out)).exit_code == 0
     assert outs[0].read_text() == outs[1].read_text()
+
+
+def test_an_exported_model_is_replayed(short: Path, tmp_path: Path) -> None:
+    """Its weights score, and stay as they are; the rules' own export gives the rules' scores."""
+    heavier = Scorecard(weights=tuple(2.0 * weight for weight in RULES.weights), verdicts=9)
+    outs = {}
+    for name, card in (("rules", RULES), ("heavier", heavier)):
+        model = tmp_path / f"{name}.jsonl"
+        model.write_bytes(model_line(card, sequence=0) + b'{"key": "a:autopay:A"}\n')
+        outs[name] = tmp_path / f"{name}.csv"
+        assert run("replay", str(short), "--no-labels", "--model", str(model), "--out", str(outs[name])).exit_code == 0
+    plain = tmp_path / "plain.csv"
+    assert run("replay", str(short), "--no-labels", "--out", str(plain)).exit_code == 0
+    assert outs["rules"].read_text() == plain.read_text() != outs["heavier"].read_text()
+    with_labels = run("replay", str(short), "--model", str(tmp_path / "rules.jsonl"))
+    assert "add --no-labels" in str(with_labels.exception)
+    no_model = run("replay", str(short), "--no-labels", "--model", str(plain))
+    assert "not a line of JSON" in str(no_model.exception)
 
 
 def test_arrays_are_read_like_columns(tmp_path: Path) -> None:

@@ -8,6 +8,12 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ArithmeticBasis(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ARITHMETIC_BASIS_UNSPECIFIED: _ClassVar[ArithmeticBasis]
+    ARITHMETIC_BASIS_STORED: _ClassVar[ArithmeticBasis]
+    ARITHMETIC_BASIS_PRESENT: _ClassVar[ArithmeticBasis]
+
 class Label(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LABEL_UNSPECIFIED: _ClassVar[Label]
@@ -22,6 +28,9 @@ class ReportFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REPORT_FORMAT_MARKDOWN: _ClassVar[ReportFormat]
     REPORT_FORMAT_HTML: _ClassVar[ReportFormat]
     REPORT_FORMAT_PDF: _ClassVar[ReportFormat]
+ARITHMETIC_BASIS_UNSPECIFIED: ArithmeticBasis
+ARITHMETIC_BASIS_STORED: ArithmeticBasis
+ARITHMETIC_BASIS_PRESENT: ArithmeticBasis
 LABEL_UNSPECIFIED: Label
 LABEL_FRAUD: Label
 LABEL_LEGITIMATE: Label
@@ -65,7 +74,7 @@ class ExplainTransactionRequest(_message.Message):
     def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ...) -> None: ...
 
 class ExplainTransactionResponse(_message.Message):
-    __slots__ = ("risk", "features", "explanation")
+    __slots__ = ("risk", "features", "explanation", "arithmetic")
     class FeaturesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -76,10 +85,42 @@ class ExplainTransactionResponse(_message.Message):
     RISK_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    ARITHMETIC_FIELD_NUMBER: _ClassVar[int]
     risk: _risk_pb2.Risk
     features: _containers.ScalarMap[str, float]
     explanation: Explanation
-    def __init__(self, risk: _Optional[_Union[_risk_pb2.Risk, _Mapping]] = ..., features: _Optional[_Mapping[str, float]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+    arithmetic: Arithmetic
+    def __init__(self, risk: _Optional[_Union[_risk_pb2.Risk, _Mapping]] = ..., features: _Optional[_Mapping[str, float]] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., arithmetic: _Optional[_Union[Arithmetic, _Mapping]] = ...) -> None: ...
+
+class Arithmetic(_message.Message):
+    __slots__ = ("basis", "model_version", "base", "terms", "points", "score")
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    basis: ArithmeticBasis
+    model_version: str
+    base: float
+    terms: _containers.RepeatedCompositeFieldContainer[ArithmeticTerm]
+    points: float
+    score: float
+    def __init__(self, basis: _Optional[_Union[ArithmeticBasis, str]] = ..., model_version: _Optional[str] = ..., base: _Optional[float] = ..., terms: _Optional[_Iterable[_Union[ArithmeticTerm, _Mapping]]] = ..., points: _Optional[float] = ..., score: _Optional[float] = ...) -> None: ...
+
+class ArithmeticTerm(_message.Message):
+    __slots__ = ("feature", "reason", "value", "weight", "points")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    reason: str
+    value: float
+    weight: float
+    points: float
+    def __init__(self, feature: _Optional[str] = ..., reason: _Optional[str] = ..., value: _Optional[float] = ..., weight: _Optional[float] = ..., points: _Optional[float] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("source", "summary", "category", "anomaly_assessment", "recommended_action", "confidence", "model_version")
@@ -140,8 +181,10 @@ class GenerateReportResponse(_message.Message):
     def __init__(self, content: _Optional[bytes] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class ExportModelRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("profiles",)
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    profiles: bool
+    def __init__(self, profiles: bool = ...) -> None: ...
 
 class ExportModelResponse(_message.Message):
     __slots__ = ("format", "part")

@@ -77,8 +77,8 @@ class InsightServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExplainTransaction(self, request, context):
-        """ExplainTransaction shows a stored score with its reasons, and an explanation: the stored one where there is one, else
-        the rules'. The features are not built yet.
+        """ExplainTransaction shows a stored score with its reasons, the arithmetic behind it, and an explanation: the stored one
+        where there is one, else the rules'.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +101,8 @@ class InsightServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExportModel(self, request, context):
-        """ExportModel hands out the model's state, versioned. Not built yet: answers UNIMPLEMENTED.
+        """ExportModel hands out the model's state, versioned: first "model/1" in one part, then, if asked for, "profiles/1" in
+        as many as it takes. docs/model-export.md describes both. UNAVAILABLE where MongoDB can't be read now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
