@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from math import exp, log, log10, sqrt
 from typing import Final
 
-from services.insight.memory import BURST_S, DAY_S, MONTH_S, WEEK_S, Mark, Prior, expected, knows, unpack
+from services.insight.memory import (
+    BURST_S,
+    DAY_S,
+    MONTH_S,
+    WEEK_S,
+    Mark,
+    Prior,
+    expected,
+    knows,
+    unpack,
+    unpack_receiver,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,18 +212,17 @@ def _sender(
 
 def _receiver(values: list[float], at_s: float, memory: bytes, sender_mark: Mark | None, prior: Prior) -> None:
     # fmt: off
-    (landmark_s, _, _, _, _, _, _, _, _, _, _, _, fresh_day, fresh_month, _, fraud_week, judged_week, fraud_month,
-     judged_month, met, met_before) = unpack(memory)
+    (landmark_s, fresh_day, fresh_month, fraud_week, judged_week, fraud_month, judged_month, met, met_before
+     ) = unpack_receiver(memory)
     # fmt: on
     age_s = landmark_s - at_s if at_s > landmark_s else 0.0
-    month = exp(age_s / MONTH_S)
     if sender_mark is not None and not knows(met, met_before, sender_mark):
         fresh = fresh_day * exp(age_s / DAY_S) + 1.0
         if fresh >= _FRESH_MIN and not prior.usual_burst:
-            values[17] = excess(fresh, fresh_month * month / prior.days)
+            values[17] = excess(fresh, fresh_month * exp(age_s / MONTH_S) / prior.days)
     if judged_month > 0.0:
         usual = prior.fraud
-        week = exp(age_s / WEEK_S)
+        week, month = exp(age_s / WEEK_S), exp(age_s / MONTH_S)
         share = (fraud_week * week + usual * _FEW) / (judged_week * week + _FEW)
         values[20] = (share - usual) * _SHARE_SCALE
         share = (fraud_month * month + usual * _FEW) / (judged_month * month + _FEW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.insight.features import PLACE, is_near, vector
 from services.insight.magnitude import log_amount
-from services.insight.memory import EMPTY, Prior, judge, learn, met
+from services.insight.memory import EMPTY, Prior, growth_at, judge, learn, met
 from services.insight.model import Payment
 from services.insight.profile import Profile
 
@@ -22,9 +22,9 @@ def look(payment: Payment, sender: Profile | None, receiver: Profile | None, pri
         receiver: likewise the paid account's.
         prior: what the payment's source usually sees.
     """
-    minor_units = payment.minor_units
-    size = log_amount(minor_units, payment.currency)
-    at_s = payment.at_ms / 1000.0
+    _, _, _, _, minor_units, currency, at_ms = payment
+    size = log_amount(minor_units, currency)
+    at_s = at_ms / 1000.0
     if sender is None or receiver is None:
         return vector(
             at_s,
@@ -46,20 +46,23 @@ def teach(
     payment: Payment, sender: Profile | None, receiver: Profile | None, population: Profile | None, sequence: int
 ) -> None:
     """Let each profile that doesn't contain it yet learn the payment of this ordinal."""
-    at_s, minor_units = payment.at_ms / 1000.0, payment.minor_units
-    size = log_amount(minor_units, payment.currency)
+    _, _, _, _, minor_units, currency, at_ms = payment
+    size = log_amount(minor_units, currency)
+    at_s = at_ms / 1000.0
+    growth = growth_at(at_s)
     # One account may be both: decided before either is touched.
     sends = sender is not None and sender.sequence < sequence
     receives = receiver is not None and receiver.sequence < sequence
     if sender is not None and sends:
         mark = receiver.mark if receiver is not None else None
-        sender.sends = learn(sender.sends, at_s, size, mark, near=is_near(minor_units))
+        sender.sends = learn(sender.sends, at_s, size, mark, near=is_near(minor_units), growth=growth)
         sender.sequence = sequence
     if receiver is not None and receives:
-        receiver.receives = learn(receiver.receives, at_s, size, sender.mark if sender is not None else None)
+        mark = sender.mark if sender is not None else None
+        receiver.receives = learn(receiver.receives, at_s, size, mark, growth=growth)
         receiver.sequence = sequence
     if population is not None and population.sequence < sequence:
-        population.sends = learn(population.sends, at_s, size)
+        population.sends = learn(population.sends, at_s, size, growth=growth)
         population.sequence = sequence
 
 
@@ -73,14 +76,15 @@ def tell_verdict(
     judged: float,
 ) -> None:
     """Let each profile that doesn't contain it yet count the verdict of this ordinal; negative amounts take back."""
+    growth = growth_at(at_s)
     sends = sender is not None and sender.judged < ordinal
     receives = receiver is not None and receiver.judged < ordinal
     if sender is not None and sends:
-        sender.sends = judge(sender.sends, at_s, fraud, judged)
+        sender.sends = judge(sender.sends, at_s, fraud, judged, growth)
         sender.judged = ordinal
     if receiver is not None and receives:
-        receiver.receives = judge(receiver.receives, at_s, fraud, judged)
+        receiver.receives = judge(receiver.receives, at_s, fraud, judged, growth)
         receiver.judged = ordinal
     if population is not None and population.judged < ordinal:
-        population.sends = judge(population.sends, at_s, fraud, judged)
+        population.sends = judge(population.sends, at_s, fraud, judged, growth)
         population.judged = ordinal

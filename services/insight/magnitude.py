@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log
-from types import MappingProxyType
 from typing import Final
 
 # How many minor units make about one US dollar. Only the order of magnitude matters: a reading twice too high
@@ -23,9 +22,7 @@ _MINOR_UNITS_PER_DOLLAR: Final = {
     "VUV": 119, "XAF": 605, "XOF": 605, "XPF": 110, "ZAR": 1_820,
 }  # fmt: skip
 _DEFAULT: Final = log(100)
-_OFFSETS: Final[Mapping[str, float]] = MappingProxyType(
-    {currency: log(units) for currency, units in _MINOR_UNITS_PER_DOLLAR.items()}
-)
+_OFFSETS: Final[Mapping[str, float]] = {currency: log(units) for currency, units in _MINOR_UNITS_PER_DOLLAR.items()}
 
 
 def log_amount(minor_units: int, currency: str) -> float:

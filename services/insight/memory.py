@@ -58,7 +58,9 @@ class Prior(NamedTuple):
 
 
 # Deliberately wide: from cents to tens of thousands of dollars.
-WIDE: Final = Prior(mean=4.0, variance=5.0)
+WIDE_MEAN: Final = 4.0
+WIDE_VARIANCE: Final = 5.0
+WIDE: Final = Prior(mean=WIDE_MEAN, variance=WIDE_VARIANCE)
 
 
 class Sums(NamedTuple):
@@ -112,17 +114,23 @@ class Sums(NamedTuple):
 
 
 _LAYOUT: Final = Struct(f"<19d{_MET_BYTES}s{_MET_BYTES}s")
-_VERDICTS: Final = Struct("<4d")
-_VERDICTS_PLACE: Final = 15 * 8
-_LANDMARK: Final = Struct("<d")
 BYTES: Final = _LAYOUT.size
 EMPTY: Final = bytes(BYTES)
-# Every loop over payments unpacks millions of these: a plain tuple is what it wants.
+# Every loop over payments unpacks millions of these: plain tuples are what it wants, of no more than it needs.
 unpack: Final = _LAYOUT.unpack
 _pack: Final = _LAYOUT.pack
+# What a payment changes, and what it leaves alone in one piece: the four sums of verdicts.
+_PAYMENTS: Final = Struct(f"<15d32s{_MET_BYTES}s{_MET_BYTES}s")
+# What a verdict changes between what it leaves alone.
+_VERDICTS: Final = Struct(f"<d112s4d{2 * _MET_BYTES}s")
+# What matters of a receiver: landmark, fresh ones, verdicts, whom it has met; and the last of that alone.
+unpack_receiver: Final = Struct(f"<d88x2d8x4d{_MET_BYTES}s{_MET_BYTES}s").unpack
+_unpack_met: Final = Struct(f"<152x{_MET_BYTES}s{_MET_BYTES}s").unpack
 
 # An account's two bits: byte and mask, twice.
 Mark = tuple[int, int, int, int]
+# A point of the grid, and the weights of the day's, the week's and the month's memory at a time after it.
+Growth = tuple[float, float, float, float]
 
 
 def sums_of(memory: bytes) -> Sums:
@@ -147,7 +155,7 @@ def knows(met: bytes, met_before: bytes, mark: Mark) -> bool:
 
 def met(memory: bytes, mark: Mark) -> bool:
     """Whether a memory has met somebody with these bits."""
-    *_, newer, older = unpack(memory)
+    newer, older = _unpack_met(memory)
     return knows(newer, older, mark)
 
 
@@ -169,7 +177,22 @@ def expected(count: float, log_sum: float, square_sum: float, mean: float, varia
     return (log_sum + mean) / (count + 1.0), sqrt(spread * (1.0 + 1.0 / (count + 1.0)))
 
 
-def learn(memory: bytes, at_s: float, log_amount: float, mark: Mark | None = None, *, near: bool = False) -> bytes:
+def growth_at(at_s: float) -> Growth:
+    """Return the grid's last point before a time, and what something of that time weighs relative to it."""
+    landmark_s = at_s // _GRID_S * _GRID_S
+    age_s = at_s - landmark_s
+    return landmark_s, exp(age_s / DAY_S), exp(age_s / WEEK_S), exp(age_s / MONTH_S)
+
+
+def learn(
+    memory: bytes,
+    at_s: float,
+    log_amount: float,
+    mark: Mark | None = None,
+    *,
+    near: bool = False,
+    growth: Growth | None = None,
+) -> bytes:
     """Return the memory with one payment more, its amount pulled to within three deviations of what was known.
 
     The limits come from this memory alone (and a wide prior), never from another: what it becomes is a
@@ -181,36 +204,42 @@ def learn(memory: bytes, at_s: float, log_amount: float, mark: Mark | None = Non
         log_amount: of rough US dollars.
         mark: the counterparty's bits, None where there is no counterparty.
         near: whether the amount is just below a round one.
+        growth: `growth_at` that time, where several memories learn one payment.
     """
     # fmt: off
     (landmark_s, since_s, burst, burst_at_s, count_day, count_week, log_week, dollars_week, count_month, log_month,
-     square_month, dollars_month, fresh_day, fresh_month, near_week, fraud_week, judged_week, fraud_month,
-     judged_month, met, met_before) = unpack(memory)
+     square_month, dollars_month, fresh_day, fresh_month, near_week, verdicts, met, met_before
+     ) = _PAYMENTS.unpack(memory)
     # fmt: on
-    age_s = at_s - landmark_s
-    if age_s >= _GRID_S:
-        return learn(_moved(memory, at_s), at_s, log_amount, mark, near=near)
-    day, week, month = exp(age_s / DAY_S), exp(age_s / WEEK_S), exp(age_s / MONTH_S)
+    grid_s, day, week, month = growth or growth_at(at_s)
+    if landmark_s != grid_s:
+        if landmark_s < grid_s:
+            return learn(_moved(memory, grid_s), at_s, log_amount, mark, near=near, growth=growth)
+        # Out of order across a point of the grid.
+        age_s = at_s - landmark_s
+        day, week, month = exp(age_s / DAY_S), exp(age_s / WEEK_S), exp(age_s / MONTH_S)
     # The sums as of now: what is older weighs less, what came out of order no more than 1.
     now = 1.0 / month if month > 1.0 else 1.0
-    mean, deviation = expected(count_month * now, log_month * now, square_month * now, WIDE.mean, WIDE.variance)
+    mean, deviation = expected(count_month * now, log_month * now, square_month * now, WIDE_MEAN, WIDE_VARIANCE)
     reach = WINSOR_Z * deviation
     if log_amount > mean + reach:
         log_amount = mean + reach
     elif log_amount < mean - reach:
         log_amount = mean - reach
     dollars, month_log = exp(log_amount), month * log_amount
-    if mark is not None and not knows(met, met, mark):
-        if not knows(met_before, met_before, mark):
-            fresh_day += day
-            fresh_month += month
-        met, met_before = _meet(met, met_before, mark)
+    if mark is not None:
+        byte, bit, other_byte, other_bit = mark
+        if not (met[byte] & bit and met[other_byte] & other_bit):
+            if not (met_before[byte] & bit and met_before[other_byte] & other_bit):
+                fresh_day += day
+                fresh_month += month
+            met, met_before = _meet(met, met_before, mark)
     if at_s >= burst_at_s:
         burst = burst * exp((burst_at_s - at_s) / BURST_S) + 1.0
         burst_at_s = at_s
     else:
         burst += exp((at_s - burst_at_s) / BURST_S)
-    return _pack(
+    return _PAYMENTS.pack(
         landmark_s,
         since_s if 0.0 < since_s <= at_s else at_s,
         burst,
@@ -226,30 +255,31 @@ def learn(memory: bytes, at_s: float, log_amount: float, mark: Mark | None = Non
         fresh_day,
         fresh_month,
         near_week + week if near else near_week,
-        fraud_week,
-        judged_week,
-        fraud_month,
-        judged_month,
+        verdicts,
         met,
         met_before,
     )
 
 
-def judge(memory: bytes, at_s: float, fraud: float, judged: float) -> bytes:
+def judge(memory: bytes, at_s: float, fraud: float, judged: float, growth: Growth | None = None) -> bytes:
     """Return the memory with a verdict on a payment of that time; negative amounts take one back."""
-    (landmark_s,) = _LANDMARK.unpack_from(memory)
-    age_s = at_s - landmark_s
-    if age_s >= _GRID_S:
-        return judge(_moved(memory, at_s), at_s, fraud, judged)
-    week, month = exp(age_s / WEEK_S), exp(age_s / MONTH_S)
-    fraud_week, judged_week, fraud_month, judged_month = _VERDICTS.unpack_from(memory, _VERDICTS_PLACE)
-    verdicts = _VERDICTS.pack(
+    landmark_s, before, fraud_week, judged_week, fraud_month, judged_month, behind = _VERDICTS.unpack(memory)
+    grid_s, _, week, month = growth or growth_at(at_s)
+    if landmark_s != grid_s:
+        if landmark_s < grid_s:
+            return judge(_moved(memory, grid_s), at_s, fraud, judged, growth)
+        # Most verdicts are of payments before the last point of the grid.
+        age_s = at_s - landmark_s
+        week, month = exp(age_s / WEEK_S), exp(age_s / MONTH_S)
+    return _VERDICTS.pack(
+        landmark_s,
+        before,
         fraud_week + week * fraud,
         judged_week + week * judged,
         fraud_month + month * fraud,
         judged_month + month * judged,
+        behind,
     )
-    return memory[:_VERDICTS_PLACE] + verdicts + memory[_VERDICTS_PLACE + _VERDICTS.size :]
 
 
 def _meet(met: bytes, met_before: bytes, mark: Mark) -> tuple[bytes, bytes]:
@@ -264,9 +294,8 @@ def _meet(met: bytes, met_before: bytes, mark: Mark) -> tuple[bytes, bytes]:
     return bytes(newest), met
 
 
-def _moved(memory: bytes, at_s: float) -> bytes:
-    """Return the memory with its landmark on the last point of the grid before `at_s`."""
-    landmark_s = at_s // _GRID_S * _GRID_S
+def _moved(memory: bytes, landmark_s: float) -> bytes:
+    """Return the memory with its landmark moved up to a later point of the grid."""
     sums = sums_of(memory)
     if not sums.landmark_s:
         return _pack(landmark_s, *sums[1:])

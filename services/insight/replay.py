@@ -44,7 +44,8 @@ class Replay:
     def __init__(self, options: ReplayOptions) -> None:
         """Begin with nothing known."""
         self._options = options
-        self._profiles: dict[str, Profile] = {}
+        self._accounts: dict[tuple[str, str], Profile] = {}
+        self._populations: dict[str, Profile] = {}
         self._evidence = Evidence()
         self._waiting: deque[tuple[Payment, Profile, Profile, Profile, list[float] | None, float, bool]] = deque()
         self._verdicts = 0
@@ -54,7 +55,7 @@ class Replay:
 
     def scores(self, history: Iterable[tuple[Payment, bool | None]]) -> Iterator[float]:
         """Yield a score per payment of a history in the order of time; None is a payment nobody ever labels."""
-        profile = self._profile
+        accounts, populations = self._accounts, self._populations
         waiting, delay_ms = self._waiting, self._options.label_delay_ms
         labels = self._options.labels
         priors: dict[str, Prior] = {}
@@ -64,8 +65,9 @@ class Replay:
             if waiting and waiting[0][0].at_ms + delay_ms <= at_ms:
                 self._judge(at_ms - delay_ms)
                 weights = self.scorecard.weights
-            sender, receiver = profile(account_key(source, sender_name)), profile(account_key(source, receiver_name))
-            population = profile(population_key(source))
+            sender = accounts.get((source, sender_name)) or self._account(source, sender_name)
+            receiver = accounts.get((source, receiver_name)) or self._account(source, receiver_name)
+            population = populations.get(source) or self._population(source)
             if not sequence % _BATCH:
                 priors.clear()
             prior = priors.get(source)
@@ -83,10 +85,12 @@ class Replay:
                 waiting.append((payment, sender, receiver, population, vector if weight else None, weight, fraud))
             teach(payment, sender, receiver, population, sequence)
 
-    def _profile(self, key: str) -> Profile:
-        profile = self._profiles.get(key)
-        if profile is None:
-            profile = self._profiles[key] = Profile(key)
+    def _account(self, source: str, account: str) -> Profile:
+        profile = self._accounts[source, account] = Profile(account_key(source, account))
+        return profile
+
+    def _population(self, source: str) -> Profile:
+        profile = self._populations[source] = Profile(population_key(source))
         return profile
 
     def _judge(self, until_ms: int) -> None:

@@ -41,7 +41,7 @@ def test_a_score_is_explained_line_by_line(up: RunningUp, payment: str) -> None:
     body = json.loads(answer.stdout)
     arithmetic = body["arithmetic"]
     terms = arithmetic.get("terms", [])
-    assert arithmetic["base"] + sum(term["points"] for term in terms) == pytest.approx(arithmetic["points"])
+    assert arithmetic["base"] + sum(term.get("points", 0.0) for term in terms) == pytest.approx(arithmetic["points"])
     assert arithmetic["score"] == pytest.approx(1 / (1 + math.exp(-arithmetic["points"])))
     assert {term["feature"]: term["value"] for term in terms} == body["features"]
     assert body["explanation"]["source"] == "rules"

@@ -65,17 +65,19 @@ async def test_every_profile_is_handed_out_once(mongo_url: str) -> None:
     for number in range(70):
         memory = learn(memory, 1_700_000_000.3 + number * 777.7, 3.1)
     saved = [
-        (f"a:autopay:{number:04}", ProfileState(sequence=number, sends=memory, receives=memory))
+        (f"a:autopay:{number:04}", ProfileState(sequence=2**40 + number, sends=memory, receives=memory))
         for number in range(600)
     ]
     await save(
-        mongo_url, [*saved, ("p:autopay", ProfileState(sequence=600, sends=memory))], Position(token="t", sequence=600)
+        mongo_url,
+        [*saved, ("p:autopay", ProfileState(sequence=600, sends=memory))],
+        Position(token="t", sequence=2**40 + 600),
     )
     async with exporting(mongo_url) as stub:
         model, *rest = await parts(stub, profiles=True)
     assert model.format == "model/1"
     assert read_model(model.part) == CARD
-    assert json.loads(model.part)["sequence"] == 600
+    assert json.loads(model.part)["sequence"] == 2**40 + 600
     assert {part.format for part in rest} == {"profiles/1"}
     assert len(rest) > 1
     assert max(len(part.part) for part in rest) < PART_BYTES_MAX

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.insight.adapters import mongo_lease, mongo_profiles
 from services.insight.adapters.mongo import store_down
@@ -12,7 +12,7 @@ from services.insight.profile import ProfileState
 if TYPE_CHECKING:
     from services.insight.adapters.mongo import Database
 
-_MS_MAX = 5_000
+_MS_MAX: Final = 5_000
 
 
 class MongoModel:
@@ -31,7 +31,7 @@ class MongoModel:
         """
         async with store_down():
             document = await self._states.find_one({"_id": mongo_lease.LEARNER}, max_time_ms=_MS_MAX)
-        return document.get("sequence", 0) if document else 0
+        return int(document.get("sequence", 0)) if document else 0
 
     async def page(self, after: str, *, most: int) -> Sequence[tuple[str, ProfileState]]:
         """Return the next profiles by key.

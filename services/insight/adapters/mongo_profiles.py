@@ -110,8 +110,9 @@ def _document(key: str, state: ProfileState) -> dict[str, Any]:
 def state_of(document: Mapping[str, Any]) -> ProfileState:
     """Return a stored profile."""
     return ProfileState(
-        sequence=document["sequence"],
-        judged=document["judged"],
+        # The driver's own type for 64 bits takes more memory, and is no JSON.
+        sequence=int(document["sequence"]),
+        judged=int(document["judged"]),
         sends=document.get("sends", EMPTY),
         receives=document.get("receives", EMPTY),
     )
