@@ -1,4 +1,4 @@
-"""The sections of scaling, connections, mixture and start-up: what they hold, and what they lay out."""
+"""Sections that are not always run: what they hold, and what they lay out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import replicas
-from bench.sections import concurrency, latency, scaling
+from bench.sections import concurrency, latency, scaling, slow_connections
 
 
 def scaled(storm: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -81,3 +81,29 @@ def test_half_of_saturation_has_gates(p99_ms: float, p999_ms: float, complaints:
     shares.insert(1, {"share": 0.5, **held, "complaints": []})
     figures = {"shares": [*shares[:2], {**shares[2], "complaints": []}]}
     assert [gate.passed for gate in latency.gates(figures)] == passed
+
+
+def one_round(beside_ms: float, **changes: Any) -> dict[str, Any]:
+    """Return a round of the section of slow connections, with a p99 of 10 ms without them."""
+    side = {"p50_ms": 1.0, "p99_ms": 10.0, "max_ms": 11.0, "late_p99_ms": 0.1, "complaints": [], "edge_cores": 0.1}
+    return {"without": side, "beside": {**side, "p99_ms": beside_ms, "open_min": 2_000, "reopened": 7, **changes}}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "passed"),
+    [
+        # One bad round of five is an accident; three are not, however good the others.
+        ([one_round(ms) for ms in (11.0, 12.0, 20.0, 19.0, 90.0)], [True, True, True]),
+        ([one_round(ms) for ms in (10.0, 10.0, 21.0, 22.0, 23.0)], [False, True, True]),
+        ([one_round(10.0), one_round(10.0, complaints=["1 timeouts"])], [True, False, True]),
+        ([one_round(10.0), one_round(10.0, open_min=1_799)], [True, True, False]),
+    ],
+)
+def test_slow_connections_are_judged_by_the_median_of_all_rounds(
+    rounds: list[dict[str, Any]], passed: list[bool]
+) -> None:
+    """The median p99 beside them is at most twice that without; nothing fails; and they have to be there."""
+    figures = {"connections": 2_000, "rate": 300.0, "rounds": rounds, "ratio": slow_connections.ratio(rounds)}
+    assert [gate.passed for gate in slow_connections.gates(figures)] == passed
+    assert slow_connections.tables(figures)[0].row_count == 2 * len(rounds)  # type: ignore[union-attr]
+    assert slow_connections.samples(figures)["without: p99"].median == 10.0
