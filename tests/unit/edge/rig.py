@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from edge import admin, documents, front, https, key_entries, limits, openapi, sources, worker
+from edge import admin, documents, front, https, key_entries, limits, listening, openapi, sources
 from edge.__main__ import _listen
 from edge.api_keys import ApiKeys
 from edge.bodies import BodyReader
@@ -195,13 +195,13 @@ async def running_edge(
             waiting=Waiting(ledger, waiters_max=read.waiters_max),
             log=log,
         )
-        connections = Connections(worker._limits_of(read), ids, registry)
+        connections = Connections(listening.limits_of(read), ids, registry)
         secure = https.of(read.https_cert, read.https_key)
         context = secure.context if secure is not None else None
-        app = worker.build(read, configured, webhooks, routes, ids)
-        await worker._run(app, public, stack, connections, grace_s=1, context=context)
-        own = Connections(worker._INSIDE, ids, CollectorRegistry())
-        await worker._run(admin.build(readiness, group), inside, stack, own, grace_s=0)
+        app = listening.application(configured, webhooks, routes, ids)
+        await listening.run(app, public, stack, connections, grace_s=1, context=context)
+        own = Connections(listening.INSIDE, ids, CollectorRegistry())
+        await listening.run(admin.build(readiness, group), inside, stack, own, grace_s=0)
         host, port = public.getsockname()
         yield Edge(
             host=host,
