@@ -6,20 +6,23 @@ import hmac
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autopay_cli import signing
+
+if TYPE_CHECKING:
+    from autopay_cli.recipes.signing import Request
 
 _CURRENCIES: Final = (("EUR", 2), ("USD", 2), ("GBP", 2), ("JPY", 0), ("KWD", 3))
 _SENDERS: Final = 50_000
 _RECEIVERS: Final = 5_000
 # Above the longest replay window that can be configured, a day.
-_STALE_S: Final = 172_800
+STALE_S: Final = 172_800
 # The first of two deliveries is dated a little back, so that signing again gives another signature.
-_EARLIER_S: Final = 2
+EARLIER_S: Final = 2
 
 
 class Scenario(StrEnum):
@@ -32,6 +35,8 @@ class Scenario(StrEnum):
     STALE = "stale"
     MALFORMED = "malformed"
     BURST = "burst"
+    # A payment from its beginning to its end.
+    LIFE = "life"
 
 
 class Signature(StrEnum):
@@ -55,6 +60,7 @@ class Delivery:
         as_good: another answer that says the same; empty where there is none.
         signature: how it is signed.
         age_s: how long ago it claims to have been signed, seconds.
+        unsigned: headers that no signature covers.
     """
 
     body: bytes
@@ -62,6 +68,7 @@ class Delivery:
     as_good: str = ""
     signature: Signature = Signature.RIGHT
     age_s: int = 0
+    unsigned: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +89,27 @@ OUTSIDE_WINDOW: Final = "408 TIMESTAMP_OUTSIDE_WINDOW"
 INVALID_FIELD: Final = "422 INVALID_FIELD"
 
 
+class Traffic(Protocol):
+    """Whose deliveries a mock sender sends."""
+
+    @property
+    def scenarios(self) -> Sequence[Scenario]:
+        """What they can be."""
+
+    def deliveries(self, scenario: Scenario) -> Sequence[Delivery]:
+        """Return the deliveries of one case, of a payment never made before."""
+
+    def shuffle(self, items: list[Case]) -> None:
+        """Mix cases."""
+
+
+class Signer(Protocol):
+    """Signs deliveries."""
+
+    def request(self, delivery: Delivery, *, now_s: int, previous: Request | None) -> Request:
+        """Return the request to send; `previous` is the one before it of the same case."""
+
+
 class Population:
     """Makes payments between a heavy-tailed crowd of senders and receivers."""
 
@@ -90,6 +118,15 @@ class Population:
         self._run = run
         self._random = random.Random(seed)  # noqa: S311 - traffic, no secret
         self._count = 0
+
+    @property
+    def scenarios(self) -> Sequence[Scenario]:
+        """What a native delivery can be."""
+        return [each for each in Scenario if each is not Scenario.LIFE]
+
+    def deliveries(self, scenario: Scenario) -> Sequence[Delivery]:
+        """Return the deliveries of one case."""
+        return _deliveries(scenario, self)
 
     def payment(self, **changes: Any) -> dict[str, Any]:
         """Return the fields of a payment never made before, with some replaced."""
@@ -120,17 +157,17 @@ class Population:
         self._random.shuffle(items)
 
 
-def cases(scenarios: Sequence[Scenario], count: int, population: Population) -> Sequence[Case]:
+def cases(scenarios: Sequence[Scenario], count: int, traffic: Traffic) -> Sequence[Case]:
     """Return cases of `count` deliveries in all, shared evenly between the scenarios and mixed."""
     mixed: list[Case] = []
     share, rest = divmod(count, len(scenarios))
     for position, scenario in enumerate(scenarios):
         wanted = share + (position < rest)
         while wanted > 0:
-            deliveries = _deliveries(scenario, population)[:wanted]
+            deliveries = traffic.deliveries(scenario)[:wanted]
             mixed.append(Case(scenario=scenario, deliveries=deliveries))
             wanted -= len(deliveries)
-    population.shuffle(mixed)
+    traffic.shuffle(mixed)
     return mixed
 
 
@@ -141,7 +178,7 @@ def _deliveries(scenario: Scenario, population: Population) -> Sequence[Delivery
             return (Delivery(body=body, expected=PROCESSED),)
         case Scenario.DUPLICATE:
             return (
-                Delivery(body=body, expected=PROCESSED, age_s=_EARLIER_S),
+                Delivery(body=body, expected=PROCESSED, age_s=EARLIER_S),
                 Delivery(body=body, expected=ALREADY_PROCESSED, signature=Signature.REPEATED),
                 Delivery(body=body, expected=ALREADY_PROCESSED),
             )
@@ -153,9 +190,12 @@ def _deliveries(scenario: Scenario, population: Population) -> Sequence[Delivery
             wrong = population.choice((Signature.WRONG_SECRET, Signature.OTHER_BODY, Signature.MISSING))
             return (Delivery(body=body, expected=SIGNATURE_INVALID, as_good=RATE_LIMITED, signature=wrong),)
         case Scenario.STALE:
-            return (Delivery(body=body, expected=OUTSIDE_WINDOW, age_s=_STALE_S),)
+            return (Delivery(body=body, expected=OUTSIDE_WINDOW, age_s=STALE_S),)
         case Scenario.MALFORMED:
             return (Delivery(body=_malformed(population), expected=INVALID_FIELD),)
+        case Scenario.LIFE:
+            message = "a life is what the sample of a provider has"
+            raise ValueError(message)
 
 
 def _malformed(population: Population) -> bytes:
@@ -188,6 +228,22 @@ def headers_of(delivery: Delivery, secret: str, *, now_s: int, previous: Mapping
             secret = hmac.digest(secret.encode(), b"another", "sha256").hex()
     body = b"{}" if delivery.signature is Signature.OTHER_BODY else delivery.body
     return signing.signed(body, secret, timestamp_s=now_s - delivery.age_s).headers
+
+
+class NativeSigner:
+    """Signs as the native source verifies."""
+
+    def __init__(self, secret: str) -> None:
+        """Sign with this secret."""
+        self._secret = secret
+
+    def request(self, delivery: Delivery, *, now_s: int, previous: Request | None) -> Request:
+        """Return the request to send."""
+        from autopay_cli.recipes.signing import Request
+
+        before = dict(previous.headers) if previous is not None else {}
+        headers = headers_of(delivery, self._secret, now_s=now_s, previous=before)
+        return Request(body=delivery.body, headers=tuple(headers.items()))
 
 
 def flat(every: Sequence[Case]) -> Iterator[tuple[Scenario, Delivery]]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from autopay_cli.failure import Failure
-from autopay_cli.scenarios import Case, Delivery, Scenario, headers_of
+from autopay_cli.scenarios import Case, Delivery, Scenario, Signer
 
 if TYPE_CHECKING:
     import aiohttp
 
+    from autopay_cli.recipes.signing import Request
+
 _ANSWER_S_MAX: Final = 30.0
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +62,22 @@ class Sender:
     """A mock sender."""
 
     def __init__(
-        self, *, url: str, secret: str, rate: float, concurrency: int, noted: Callable[[Outcome], None]
+        self,
+        *,
+        url: str,
+        signer: Signer,
+        rate: float,
+        concurrency: int,
+        noted: Callable[[Outcome], None],
+        acknowledgement: bytes | None = None,
     ) -> None:
-        """Send to `url`, at most `rate` a second (0: no limit) and `concurrency` at once; tell `noted` each outcome."""
+        """Send to `url`, at most `rate` a second (0: no limit) and `concurrency` at once; tell `noted` each outcome.
+
+        `acknowledgement` is all that a third party is told, where the deliveries are one's.
+        """
         self._url = url
-        self._secret = secret
+        self._signer = signer
+        self._acknowledgement = acknowledgement
         self._pace = _Pace(rate)
         self._unpaced = _Pace(0)
         self._concurrency = concurrency
@@ -93,31 +107,32 @@ class Sender:
 
     async def _work(self, session: aiohttp.ClientSession, waiting: Iterator[Case]) -> None:
         for case in waiting:
-            headers: Mapping[str, str] = {}
+            request: Request | None = None
             pace = self._unpaced if case.scenario is Scenario.BURST else self._pace
             for delivery in case.deliveries:
                 await pace.turn()
-                headers = headers_of(delivery, self._secret, now_s=int(time.time()), previous=headers)
-                self._noted(await self._post(session, case.scenario, delivery, headers))
+                request = self._signer.request(delivery, now_s=int(time.time()), previous=request)
+                self._noted(await self._post(session, case.scenario, delivery, request))
 
     async def _post(
         self,
         session: aiohttp.ClientSession,
         scenario: Scenario,
         delivery: Delivery,
-        headers: Mapping[str, str],
+        request: Request,
     ) -> Outcome:
         import aiohttp
+        from multidict import CIMultiDict
 
         started = time.perf_counter()
         request_id = ""
         try:
-            async with session.post(
-                self._url, data=delivery.body, headers={**headers, "Content-Type": "application/json"}
-            ) as response:
+            headers = CIMultiDict(request.headers)
+            headers.setdefault("Content-Type", "application/json")
+            async with session.post(self._url, data=request.body, headers=headers) as response:
                 status, content = response.status, await response.read()
             self._answered = True
-            got, request_id = _read(status, content)
+            got, request_id = self._read(status, content)
         except aiohttp.InvalidURL as error:
             raise Failure(f"--url {self._url!r} is no URL: expected http://HOST:PORT/webhooks/payments.") from error
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -130,9 +145,15 @@ class Sender:
         took_ms = (time.perf_counter() - started) * 1_000
         return Outcome(scenario=scenario, delivery=delivery, got=got, request_id=request_id, took_ms=took_ms)
 
+    def _read(self, status: int, content: bytes) -> tuple[str, str]:
+        """Return status and word of an answer, and its request id."""
+        if status == _OK and content == self._acknowledgement:
+            return f"{status} acknowledged", ""
+        return _read(status, content)
+
 
 def _read(status: int, content: bytes) -> tuple[str, str]:
-    """Return status and word of an answer, and its request id."""
+    """Return status and word of an answer of our own form, and its request id."""
     try:
         answer = json.loads(content)
         word = answer["reason"] if "reason" in answer else answer["status"]

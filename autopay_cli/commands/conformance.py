@@ -11,25 +11,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autopay_cli import screen
+from autopay_cli import configured_sources, screen
 from autopay_cli.failure import Failure
 from autopay_cli.options import AsJson
 
 if TYPE_CHECKING:
+    from autopay_cli.configured_sources import Party
     from autopay_cli.conformance.asking import Result
 
 
 def conformance(
     url: Annotated[str, typer.Argument(help="The receiver, http://HOST:PORT/PATH.", show_default=False)],
     *,
-    provider: Annotated[str, typer.Option(help="Whose webhooks it receives.", show_default=False)],
+    provider: Annotated[str, typer.Option(help="Whose webhooks it receives.", show_default=False)] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Instead of a provider: a source that is configured here, with its options, URL and secrets.",
+            show_default=False,
+        ),
+    ] = "",
     secret: Annotated[
         str,
         typer.Option(
             help="The receiver's secret; two with a comma between them, the new one first, while one replaces another.",
             show_default=False,
         ),
-    ],
+    ] = "",
     signed_url: Annotated[
         str,
         typer.Option(help="The URL that is signed, where a provider signs it and it is not URL.", show_default=False),
@@ -42,10 +50,22 @@ def conformance(
     doubly signed ones must be refused (4xx), and so must foreign secrets, other algorithms and garbage. Nothing may be
     a server's error. The deliveries are ordinary payments of the provider: send them to a test system.
     """
-    results = _results(url, provider, [part.strip() for part in secret.split(",") if part.strip()], signed_url)
+    if bool(provider) == bool(source):
+        raise Failure("give --provider, or --source for one that is configured here.")
+    party = (
+        configured_sources.of_source(source)
+        if source
+        else configured_sources.of_provider(provider, url=signed_url or url)
+    )
+    results = _results(url, party, [part.strip() for part in secret.split(",") if part.strip()] or party.secrets)
     unexpected = [result for result in results if not result.ok]
     if as_json:
-        report = {"url": url, "provider": provider, "ok": not unexpected, "cases": [asdict(each) for each in results]}
+        report = {
+            "url": url,
+            "provider": party.sample.provider,
+            "ok": not unexpected,
+            "cases": [asdict(each) for each in results],
+        }
         typer.echo(json.dumps(report, indent=2))
     else:
         _show(results)
@@ -53,23 +73,16 @@ def conformance(
         raise typer.Exit(1)
 
 
-def _results(url: str, provider: str, secrets: Sequence[str], signed_url: str) -> Sequence[Result]:
+def _results(url: str, party: Party, secrets: Sequence[str]) -> Sequence[Result]:
     from autopay_cli.conformance.asking import ask
     from autopay_cli.conformance.cases import cases
-    from autopay_cli.recipes import samples
-    from providers import registry
 
     if not secrets:
         raise Failure("--secret is empty: give the secret that the receiver verifies with.")
     try:
-        sample = samples.load(provider, url=signed_url or url)
-    except KeyError:
-        raise Failure(f"--provider {provider!r} is not known; there are {', '.join(samples.names())}.") from None
-    kept = registry.load()[sample.provider].kept_headers
-    try:
-        prepared = cases(sample, secrets, now_s=int(time.time()), kept_headers=kept)
+        prepared = cases(party.sample, secrets, now_s=int(time.time()), kept_headers=party.provider.kept_headers)
     except ValueError as error:
-        raise Failure(f"--secret can't be one of {provider}'s: {error}.") from error
+        raise Failure(f"--secret can't be one of {party.name}'s: {error}.") from error
     return asyncio.run(ask(url, prepared))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from autopay_cli import meshfile, signing
+from autopay_cli import configured_sources, meshfile, signing
 from autopay_cli.failure import Failure
 from autopay_cli.options import AsJson, DataDirectory
 
@@ -59,7 +59,7 @@ def sign(
     if provider == _NATIVE:
         request = signing.signed(_bytes_of(body), secret or _secret(data_dir), timestamp_s=at_s, form=form)
     else:
-        given = secret or _secret_of(provider)
+        given = secret or configured_sources.secret_of(provider)
         request = signing.signed_by(provider, _bytes_of(body), given, timestamp_s=at_s, url=signed_url)
     if as_json:
         typer.echo(json.dumps({"headers": dict(request.headers), "body": request.body.decode()}))
@@ -90,12 +90,3 @@ def _secret(data_directory: Path) -> str:
         if secret := os.environ.get("HMAC_SECRET_KEY"):
             return secret
         raise Failure(f"no secret to sign with: give --secret or HMAC_SECRET_KEY ({failure})") from failure
-
-
-def _secret_of(provider: str) -> str:
-    """Return the first of the secrets that the environment gives to a provider's own source."""
-    variable = f"WEBHOOK_SECRET_{provider.upper().replace('-', '_')}"
-    secret = os.environ.get(variable, "").split(",")[0].strip()
-    if not secret:
-        raise Failure(f"no secret to sign with: give --secret or {variable}.")
-    return secret

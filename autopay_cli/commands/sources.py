@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autopay_cli import environment, screen
+from autopay_cli import configured_sources, screen
 from autopay_cli.failure import Failure
 from autopay_cli.options import AsJson
 
 if TYPE_CHECKING:
     from edge.settings import EdgeSettings
-    from edge.sources import Keyring, Keys
+    from edge.sources import Keys
     from providers.contract import Secret
     from providers.sources import Configured
 
@@ -63,8 +62,8 @@ def list_sources(*, as_json: AsJson = False) -> None:
 
     Reads the variables the edge reads (and .env, as `autopay up` does), the sources file and the directory of secrets.
     """
-    _, known, keyring = _configured()
-    rows = list(_rows(known, _keys(keyring)))
+    _, known, keyring = configured_sources.load()
+    rows = list(_rows(known, configured_sources.keys_of(keyring)))
     if as_json:
         typer.echo(json.dumps([{**asdict(row), "on": row.on} for row in rows], indent=2))
         return
@@ -82,8 +81,8 @@ def list_sources(*, as_json: AsJson = False) -> None:
 def check(*, as_json: AsJson = False) -> None:
     """Say in a sentence each what is wrong with the sources and their secrets; exit 1 when something is."""
     try:
-        settings, known, keyring = _configured()
-        keys = _keys(keyring)
+        settings, known, keyring = configured_sources.load()
+        keys = configured_sources.keys_of(keyring)
         wrong = list(_wrong(settings, known, keys))
     except Failure as failure:
         # The edge would refuse to start with this.
@@ -98,32 +97,6 @@ def check(*, as_json: AsJson = False) -> None:
             typer.echo(f"Nothing is wrong. Active, with so many secrets: {', '.join(active)}.")
     if wrong:
         raise typer.Exit(1)
-
-
-def _configured() -> tuple[EdgeSettings, dict[str, Configured], Keyring]:
-    from edge import sources
-    from edge.settings import EdgeSettings
-    from providers import registry
-
-    # This process's own environment is left as it is for whoever runs several commands in one.
-    before = dict(os.environ)
-    os.environ.update(environment.load())
-    try:
-        settings = EdgeSettings.load()
-        known = dict(sources.configured(settings, registry.load()))
-        return settings, known, sources.Keyring(settings, known)
-    except ValueError as error:
-        raise Failure(f"{error}.") from error
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _keys(keyring: Keyring) -> Keys:
-    try:
-        return keyring.read()
-    except ValueError as error:
-        raise Failure(f"{error}.") from error
 
 
 def _rows(known: dict[str, Configured], keys: Keys) -> Iterator[Row]:
@@ -164,14 +137,16 @@ def _verifies(source: Configured, secret: Secret) -> bool:
     """Tell whether a delivery that is signed with the secret passes; True where only the provider itself can sign."""
     from multidict import CIMultiDict
 
-    from autopay_cli.recipes import samples
     from providers.contract import Certified, Refused, Window
 
     provider, now_s = source.provider, int(time.time())
-    # How a sender of `hmac` signs is in its own options, and no sample knows them.
-    if provider.name not in set(samples.names()) - {"hmac"} or isinstance(provider, Certified):
+    # What `hmac` means where no file says so is nothing, and `problem` says that.
+    if isinstance(provider, Certified) or source.problem:
         return True
-    sample = samples.load(provider.name, url=source.options.url)
+    try:
+        sample = configured_sources.sample_of(source)
+    except Failure:
+        return True
     try:
         request = sample.recipe.sign(sample.body, secret.value, at=now_s)
         provider.verify(request.body, CIMultiDict(request.headers), [secret], now_s=now_s, window=Window())

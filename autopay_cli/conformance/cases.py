@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from autopay_cli.recipes import spoiling
 from autopay_cli.recipes.samples import Sample
 from autopay_cli.recipes.signing import MESSAGE_ID, Request
 
@@ -87,8 +88,7 @@ def _rotated(sample: Sample, secrets: Sequence[str], now_s: int) -> Case:
 
 def _altered(sample: Sample, valid: Request) -> Iterator[Case]:
     """Yield deliveries that were changed after they had been signed."""
-    tampered = next(filter(None, (sample.recipe.flip(valid, bit) for bit in range(sample.recipe.flips(valid)))))
-    yield Case(name="tampered", expected=Expected.REFUSED, request=tampered)
+    yield Case(name="tampered", expected=Expected.REFUSED, request=spoiling.tampered(sample.recipe, valid))
     yield Case(name="truncated", expected=Expected.REFUSED, request=replace(valid, body=valid.body[:-1]))
     if sample.recipe.signs_bytes:
         encoded = json.dumps(json.loads(valid.body), indent=1).encode()
@@ -100,7 +100,7 @@ def _altered(sample: Sample, valid: Request) -> Iterator[Case]:
 def _forged(sample: Sample, secret: str, valid: Request, now_s: int) -> Iterator[Case]:
     """Yield deliveries whose signature is none, or not the receiver's."""
     yield _unsigned(sample, valid)
-    foreign = _signed(sample, _another(secret), now_s)
+    foreign = _signed(sample, spoiling.another(secret), now_s)
     yield Case(name="foreign secret", expected=Expected.REFUSED, request=foreign)
     other = sample.recipe.sign_otherwise(sample.body, secret, at=now_s)
     yield Case(name="wrong algorithm", expected=Expected.REFUSED, request=other)
@@ -118,11 +118,7 @@ def _forged(sample: Sample, secret: str, valid: Request, now_s: int) -> Iterator
 
 
 def _unsigned(sample: Sample, valid: Request) -> Case:
-    if not sample.recipe.headers:
-        return Case(name="unsigned", expected=Expected.REFUSED, request=replace(valid, body=sample.body))
-    bare = valid
-    for name in sample.recipe.headers:
-        bare = bare.having(name)
+    bare = spoiling.unsigned(sample.recipe, valid, sample.body)
     return Case(name="unsigned", expected=Expected.REFUSED, request=bare)
 
 
@@ -155,9 +151,3 @@ def _replayed(sample: Sample, valid: Request, kept_headers: Sequence[str]) -> Ca
         if value == MESSAGE_ID:
             return Case(name=name, expected=Expected.REFUSED, request=valid.having(header, _ANOTHER_ID))
     return Case(name=name, expected=Expected.ACCEPTED, skipped="the provider has no id in a header")
-
-
-def _another(secret: str) -> str:
-    """Return a secret of the same form, hexadecimal and base64 included, that differs in one character."""
-    place = len(secret) // 2
-    return secret[:place] + ("B" if secret[place] not in "Bb" else "C") + secret[place + 1 :]

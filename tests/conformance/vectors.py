@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from multidict import CIMultiDictProxy
 
-from autopay_cli.recipes.samples import content_of, directory
+from autopay_cli.recipes.samples import content_of, contents_of, directory
 from autopay_cli.recipes.schemes import recipe_of
 from autopay_cli.recipes.signing import Recipe, Request
 from providers import money, registry
@@ -165,42 +164,17 @@ def _published(table: Mapping[str, Any]) -> Published:
 
 
 def _deliveries(tables: Sequence[Mapping[str, Any]]) -> Mapping[str, Delivery]:
-    bodies: dict[str, Any] = {}
-    deliveries: dict[str, Delivery] = {}
-    for table in tables:
-        name = table["name"]
-        body = deepcopy(bodies[table["like"]]) if "like" in table else table["body"]
-        for path, value in table.get("with", {}).items():
-            _set(body, path.split("."), value)
-        for path in table.get("without", ()):
-            _drop(body, path.split("."))
-        bodies[name] = body
-        if name in deliveries:
-            raise ValueError(f"two deliveries are called {name!r}")
-        deliveries[name] = Delivery(
-            name=name,
-            body=content_of(body),
+    contents = contents_of(tables)
+    return {
+        table["name"]: Delivery(
+            name=table["name"],
+            body=content_of(contents[table["name"]]),
             events=tuple(_event(each) for each in table.get("events", ())),
             unprocessable=tuple(table.get("unprocessable", ())),
             unsigned=tuple(table.get("headers", {}).items()),
         )
-    return deliveries
-
-
-def _set(value: Any, steps: Sequence[str], new: object) -> None:
-    inner = _inner(value, steps)
-    inner[int(steps[-1]) if isinstance(inner, list) else steps[-1]] = new
-
-
-def _drop(value: Any, steps: Sequence[str]) -> None:
-    inner = _inner(value, steps)
-    del inner[int(steps[-1]) if isinstance(inner, list) else steps[-1]]
-
-
-def _inner(value: Any, steps: Sequence[str]) -> Any:
-    for step in steps[:-1]:
-        value = value[int(step)] if isinstance(value, list) else value[step]
-    return value
+        for table in tables
+    }
 
 
 def _event(table: Mapping[str, Any]) -> Event:

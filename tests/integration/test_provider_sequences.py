@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from tests.conformance import vectors
 from tests.conformance.vectors import Course, Delivery, Vectors
 from tests.mesh_audit import auditing
 from tests.mesh_processes import API_KEY, RunningMesh, running_mesh
-from tests.servers import fresh_database
+from tests.servers import bare_environment, fresh_database
 
 # PayPal's certificate is fetched from PayPal's own hosts only; tests/unit/edge answers for them.
 _ELSEWHERE: Final = frozenset({"paypal"})
@@ -178,3 +179,49 @@ async def test_what_is_altered_or_signed_for_another_source_is_refused(
     assert (await send(session, life, Request(body=altered, headers=request.headers)))[0] == 403
     foreign = LIVES[LIVES.index(life) + 1].request(life.file.first)
     assert (await send(session, life, foreign))[0] == 403
+
+
+async def command(mesh: RunningMesh, life: Life, *words: str) -> tuple[int | None, str]:
+    """Run `autopay` with a life's source configured as the mesh has it; return exit code and output."""
+    variables = {
+        **bare_environment(),
+        "AUTOPAY_SOURCES": life.table,
+        f"WEBHOOK_SECRET_{variable_of(life.source)}": life.secret,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "autopay_cli",
+        *words,
+        "--source",
+        life.source,
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+PLAYED: Final = [life for life in LIVES if life.source in {"adyen-life", "hmac-dated-life", "stripe-life"}]
+
+
+@pytest.mark.parametrize("life", PLAYED, ids=lambda life: life.source)
+async def test_a_mock_sender_plays_a_configured_source(mesh: RunningMesh, life: Life) -> None:
+    """With nothing but the source's name every answer is the expected one, and each payment is a new document."""
+    url = mesh.url + path_of(life.source)
+
+    def payments() -> int:
+        with auditing(mesh.mongo_url) as audit:
+            return audit.transactions.count_documents({"_id": {"$regex": f"^{life.source}:"}})
+
+    before = payments()
+    code, printed = await command(mesh, life, "simulate", "--url", url, "--count", "40", "--rate", "0", "--json")
+    report = json.loads(printed)
+    assert code == 0, report["unexpected"]
+    assert sum(each["sent"] for each in report["scenarios"].values()) == report["sent"] == 40
+    single = sum(report["scenarios"][name]["sent"] for name in ("valid", "burst"))
+    # Of a duplicate's three deliveries and of a life's many there is one payment.
+    assert payments() - before >= single + 2
+    code, printed = await command(mesh, life, "conformance", url)
+    assert code == 0, printed
+    assert "every answer as it must be" in printed

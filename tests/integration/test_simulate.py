@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from autopay_cli.demonstration import WEBHOOK_PATH
-from autopay_cli.scenarios import PROCESSED, Case, Population, Scenario, cases
+from autopay_cli.scenarios import PROCESSED, Case, NativeSigner, Population, Scenario, cases
 from autopay_cli.sending import Sender
 from autopay_cli.tally import Tally
 from tests.servers import RunningUp, bare_environment
@@ -42,7 +42,7 @@ async def sent(up: RunningUp, run: str, every: list[Case], *, concurrency: int =
     tally = Tally()
     sender = Sender(
         url=up.mesh.edge + WEBHOOK_PATH,
-        secret=up.mesh.hmac_secret,
+        signer=NativeSigner(up.mesh.hmac_secret),
         rate=0,
         concurrency=concurrency,
         noted=tally.add,
