@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 _ADDED: Final = frozenset({"counter", "histogram", "summary"})
 # Gauges that say how well something is: of all workers' the least, or the greatest, counts. Others are amounts.
@@ -16,6 +17,7 @@ _LEAST: Final = frozenset({"limit_storage_up", "tls_certificate_expiry_timestamp
 _GREATEST: Final = frozenset({"batch_queue_age_seconds", "webhook_secrets_stale"})
 
 Families = list[list[Any]]
+Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def families_of(registry: CollectorRegistry) -> Families:
@@ -25,7 +27,11 @@ def families_of(registry: CollectorRegistry) -> Families:
             metric.name,
             metric.documentation,
             metric.type,
-            [[each.name, each.labels, each.value] for each in metric.samples],
+            [
+                # As a list: a named tuple is none to JSON.
+                [each.name, each.labels, each.value, list(each.exemplar) if each.exemplar else None]
+                for each in metric.samples
+            ],
         ]
         for metric in registry.collect()
     ]
@@ -49,14 +55,18 @@ def merged(workers: Iterable[Families]) -> Families:
 class _Family:
     text: str
     kind: str
-    samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
+    samples: dict[Series, float] = field(default_factory=dict)
+    # Labels, value, time.
+    exemplars: dict[Series, Sequence[Any]] = field(default_factory=dict)
 
     def take(self, samples: Sequence[Any]) -> None:
-        for name, labels, value in samples:
+        for name, labels, value, exemplar in samples:
             if value is None:
                 # What is no number is null in JSON.
                 continue
             key = (name, tuple(labels.items()))
+            if exemplar is not None and (key not in self.exemplars or self.exemplars[key][2] < exemplar[2]):
+                self.exemplars[key] = exemplar
             before = self.samples.get(key)
             if before is None:
                 self.samples[key] = value
@@ -68,7 +78,10 @@ class _Family:
                 self.samples[key] = before + value
 
     def listed(self) -> list[list[Any]]:
-        return [[name, dict(labels), value] for (name, labels), value in self.samples.items()]
+        return [
+            [name, dict(labels), value, self.exemplars.get((name, labels))]
+            for (name, labels), value in self.samples.items()
+        ]
 
 
 class Shown(Collector):
@@ -82,6 +95,6 @@ class Shown(Collector):
         """Return them as prometheus_client's own."""
         for name, text, kind, samples in self._families:
             metric = Metric(name, text, kind)
-            for sample, labels, value in samples:
-                metric.add_sample(sample, labels, value)
+            for sample, labels, value, exemplar in samples:
+                metric.add_sample(sample, labels, value, exemplar=Exemplar(*exemplar) if exemplar else None)
             yield metric

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from opentelemetry.trace import Span
 from prometheus_client import CollectorRegistry, Histogram
 
+from mesh.exemplars import labels_of
 from mesh.metrics import Counts, Durations
 
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -27,6 +29,10 @@ class WebhookMetrics:
         self._outcomes.add(source, outcome, str(status))
         self._seconds.observe(duration_s)
 
+    def sampled(self, span: Span, duration_s: float) -> None:
+        """Name the trace of an answer that was counted; only what is sampled comes here."""
+        self._seconds.exemplify(duration_s, span)
+
     def key_used(self, source: str, key_id: str) -> None:
         """Count one verification."""
         self._keys.add(source, key_id)
@@ -49,6 +55,6 @@ class ReadMetrics:
             registry=registry,
         )
 
-    def answered(self, route: str, status: int, duration_s: float) -> None:
-        """Count one answer; the route is a pattern of ours, never a path."""
-        self._seconds.labels(route, str(status)).observe(duration_s)
+    def answered(self, route: str, status: int, duration_s: float, span: Span | None = None) -> None:
+        """Count one answer, and name its trace where it is sampled; the route is a pattern of ours, never a path."""
+        self._seconds.labels(route, str(status)).observe(duration_s, labels_of(span))

@@ -100,7 +100,7 @@ class Surface:
                 response.force_close()
             duration_s = time.perf_counter() - started
             if self.metrics is not None:
-                self.metrics.answered(path, response.status, duration_s)
+                self.metrics.answered(path, response.status, duration_s, root.span)
             self.log.info(
                 "read",
                 request_id=request_id,

@@ -227,6 +227,7 @@ class Webhooks:
             )
         span = root.span
         if span is not None:
+            self._metrics.sampled(span, duration_s)
             span.set_attribute("http.request.method", "POST")
             span.set_attribute("http.response.status_code", status)
             span.set_attribute("autopay.source", source)

@@ -11,10 +11,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
+from mesh.exemplars import exemplar_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from opentelemetry.trace import Span
     from prometheus_client.metrics_core import Metric
+    from prometheus_client.samples import Exemplar
 
     from mesh.identity import Identity
 
@@ -159,6 +163,7 @@ class Durations:
         self._bounds_s = tuple(bounds_s)
         self._counts = [0] * (len(self._bounds_s) + 1)
         self._sum_s = 0.0
+        self._exemplars: dict[int, Exemplar] = {}
         registry.register(self)
 
     def observe(self, duration_s: float) -> None:
@@ -166,8 +171,18 @@ class Durations:
         self._counts[bisect_left(self._bounds_s, duration_s)] += 1
         self._sum_s += duration_s
 
+    def exemplify(self, duration_s: float, span: Span) -> None:
+        """Name what took so long beside its bucket, until the next one there: for sampled requests, after `observe`."""
+        self._exemplars[bisect_left(self._bounds_s, duration_s)] = exemplar_of(span, duration_s)
+
     def collect(self) -> Iterable[Metric]:
         """Return the histogram as it stands, for a scrape."""
         bounds = (*map(floatToGoString, self._bounds_s), "+Inf")
-        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
-        yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum_s)
+        named = map(self._exemplars.get, range(len(bounds)))
+        buckets = list(zip(bounds, accumulate(self._counts), named, strict=True))
+        yield HistogramMetricFamily(
+            self._name,
+            self._text,
+            buckets=buckets,  # type: ignore[arg-type]  # a bucket without an exemplar has None, which they forget
+            sum_value=self._sum_s,
+        )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
+    from prometheus_client.samples import Exemplar as Sighting
     from prometheus_client.samples import Sample
 
 # What OpenTelemetry's conventions have a name for; everything else is autopay.<name>.
@@ -54,6 +56,7 @@ _CONVENTION: Final = {
     "gen_ai_token_type": "gen_ai.token.type",
 }
 _UNITS: Final = (("_seconds", "s"), ("_bytes", "By"))
+_NS: Final = 1_000_000_000
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
 
 Labels = tuple[tuple[str, str], ...]
@@ -122,7 +125,19 @@ def _histograms(family: Family, started_ns: int, now_ns: int) -> Iterator[Histog
             # Not known, and optional on the wire.
             min=None,  # type: ignore[arg-type]
             max=None,  # type: ignore[arg-type]
+            exemplars=[_exemplar(each.exemplar) for each in buckets if each.exemplar is not None],
         )
+
+
+def _exemplar(exemplar: Sighting) -> Exemplar:
+    labels = exemplar.labels
+    return Exemplar(
+        filtered_attributes={},
+        value=float(exemplar.value),
+        time_unix_nano=int(float(exemplar.timestamp or 0) * _NS),
+        span_id=int(labels["span_id"], 16),
+        trace_id=int(labels["trace_id"], 16),
+    )
 
 
 def _grouped(samples: Iterable[Sample]) -> Mapping[Labels, Sequence[Sample]]:

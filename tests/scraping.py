@@ -51,6 +51,13 @@ def scrape(address: str) -> Sequence[Family]:
     return [_family(each) for each in families if not each.name.startswith(_FOREIGN) and not _is_created(each.name)]
 
 
+def text(address: str, headers: Mapping[str, str]) -> str:
+    """Return a scrape as it is sent to whoever asks with these headers."""
+    request = urllib.request.Request(f"http://{address}/metrics", headers=dict(headers))
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+        return str(answer.read().decode())
+
+
 def table(scrapes: Mapping[str, Iterable[Family]]) -> str:
     """Return the Markdown table of what these processes tell."""
     rows: dict[str, tuple[Family, set[str]]] = {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from opentelemetry.trace import Span
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from mesh.exemplars import labels_of
 from mesh.metrics import Counts
 from services.insight.circuit import Circuit, CircuitState
 from services.insight.model_ports import Generated
@@ -43,9 +45,11 @@ class ExplainingMetrics:
         state = Gauge("insight_gemini_circuit", "0 closed, 1 half-open, 2 open.", registry=registry)
         state.set_function(lambda: _STATES[circuit.state])
 
-    def called(self, *, model: str, duration_s: float, generated: Generated | None, error: str) -> None:
-        """Count a call."""
-        self._durations.labels(OPERATION, PROVIDER, model, error).observe(duration_s)
+    def called(
+        self, *, model: str, duration_s: float, generated: Generated | None, error: str, span: Span | None
+    ) -> None:
+        """Count a call, and name its trace where it is sampled."""
+        self._durations.labels(OPERATION, PROVIDER, model, error).observe(duration_s, labels_of(span))
         if generated is not None:
             self._tokens.labels(OPERATION, PROVIDER, model, "input").observe(generated.input_tokens)
             self._tokens.labels(OPERATION, PROVIDER, model, "output").observe(generated.output_tokens)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from mesh.tracing import Tracing
 from services.insight.model_ports import Generated, GenerativeModel, ModelDown, Prompt
@@ -18,8 +18,10 @@ PROVIDER: Final = "gcp.gemini"
 class CallObserver(Protocol):
     """Is told of calls, for metrics."""
 
-    def called(self, *, model: str, duration_s: float, generated: Generated | None, error: str) -> None:
-        """One call ended: with an answer, or with an error's short name."""
+    def called(
+        self, *, model: str, duration_s: float, generated: Generated | None, error: str, span: Span | None
+    ) -> None:
+        """One call ended: with an answer, or with an error's short name; `span` is its own where it is sampled."""
 
 
 class ObservedModel:
@@ -51,7 +53,7 @@ class ObservedModel:
             raise
         finally:
             duration_s = time.perf_counter() - started
-            self._observer.called(model=self._name, duration_s=duration_s, generated=generated, error=error)
+            self._observer.called(model=self._name, duration_s=duration_s, generated=generated, error=error, span=span)
             if span is not None:
                 span.set_attributes(self._attributes(generated, error))
                 if error:

@@ -76,13 +76,13 @@ async def serve(settings: LedgerSettings) -> None:
     keys = _keys(settings)
     feed = MongoChangeFeed(changes)
     hub = ChangeHub(feed, render)
-    batches = BatchMetrics(registry)
+    batches, metrics = BatchMetrics(registry), LedgerMetrics(registry)
     intake = Intake(
-        _recorder(writes, settings, traces, keys),
+        _recorder(writes, settings, SpanMaker(traces, metrics), keys),
         budget_s=settings.write_budget_s,
         inflight_max=settings.inflight_max,
         observer=batches,
-        written=LedgerMetrics(registry),
+        written=metrics,
     )
     batches.watch(intake.queue)
     payments = reads[PAYMENTS]
@@ -149,15 +149,13 @@ def _keys(settings: LedgerSettings) -> KeyRing | None:
     return KeyRing(keys, random=secrets.token_bytes) if keys else None
 
 
-def _recorder(
-    database: mongo.Database, settings: LedgerSettings, traces: tracing.Tracing, keys: KeyRing | None
-) -> Recorder:
+def _recorder(database: mongo.Database, settings: LedgerSettings, spans: SpanMaker, keys: KeyRing | None) -> Recorder:
     budget_s = settings.write_budget_s
     return Recorder(
         MongoPayments(mongo.durable(database, PAYMENTS, wtimeout_s=budget_s)),
         MongoDeliveries(mongo.durable(database, DELIVERIES, wtimeout_s=budget_s), keys),
         clock_ms=_clock_ms,
-        spans=SpanMaker(traces),
+        spans=spans,
         selects=policy(settings.analysis_policy),
     )
 

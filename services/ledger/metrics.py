@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Histogram
+from opentelemetry.trace import Span
+from prometheus_client import CollectorRegistry
 
-from mesh.metrics import Counts
+from mesh.metrics import Counts, Durations
 from services.ledger.model import Disposition, Failure, ItemResult
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class LedgerMetrics:
-    """Outcomes of events, what failed, how long a batch took. Fits `services.ledger.intake.Written`."""
+    """Outcomes of events, what failed, how long a batch took. Fits `Written` and `Sampled`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register with `registry`."""
         self._outcomes = Counts("ledger_outcomes", "Events by what was done with them.", ("outcome",), registry)
         self._items = Counts("ledger_items", "Deliveries by disposition, or why they failed.", ("result",), registry)
-        self._seconds = Histogram(
-            "ledger_write_seconds",
-            "Time of a batch to be durable at a majority, or to fail.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        text = "Time of a batch to be durable at a majority, or to fail."
+        self._seconds = Durations("ledger_write_seconds", text, _SECONDS, registry)
 
     def written(self, results: Sequence[ItemResult], duration_s: float) -> None:
         """Count one batch."""
@@ -36,6 +33,10 @@ class LedgerMetrics:
         # Names are asked for once per kind: looking up an enum's costs more than counting it.
         for end, count in Tally(result.failure or result.disposition for result in results).items():
             self._items.add(_word(end), by=count)
+
+    def sampled(self, span: Span, duration_s: float) -> None:
+        """Name the trace of an item beside the time its batch took."""
+        self._seconds.exemplify(duration_s, span)
 
 
 def _word(end: Failure | Disposition | None) -> str:

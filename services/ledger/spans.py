@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
@@ -11,12 +13,21 @@ from mesh.tracing import Tracing, traceparent_of
 from services.ledger.model import Item, ItemResult
 
 
+class Sampled(Protocol):
+    """Is told of a sampled item and how long its batch took, for the exemplars of metrics."""
+
+    def sampled(self, span: Span, duration_s: float) -> None:
+        """The item's span ends; its batch took so long."""
+
+
 class BatchSpans:
     """The spans of one batch; almost always none."""
 
-    def __init__(self, tracing: Tracing, spans: dict[int, Span]) -> None:
+    def __init__(self, tracing: Tracing, spans: dict[int, Span], observer: Sampled | None = None) -> None:
         self._tracing = tracing
         self._spans = spans
+        self._observer = observer
+        self._started = time.perf_counter() if spans else 0.0
 
     @contextmanager
     def command(self, name: str, *, items: int) -> Iterator[None]:
@@ -39,6 +50,10 @@ class BatchSpans:
 
     def end(self, results: Sequence[ItemResult]) -> None:
         """End every item's span with what became of it."""
+        if self._observer is not None and self._spans:
+            # One stands for the batch, which they all waited for.
+            first = next(iter(self._spans.values()))
+            self._observer.sampled(first, time.perf_counter() - self._started)
         for position, span in self._spans.items():
             result = results[position]
             if result.failure is not None:
@@ -51,9 +66,10 @@ class BatchSpans:
 class SpanMaker:
     """Begins the spans of batches."""
 
-    def __init__(self, tracing: Tracing) -> None:
-        """Make spans with the process's tracing."""
+    def __init__(self, tracing: Tracing, observer: Sampled | None = None) -> None:
+        """Make spans with the process's tracing, and tell `observer` of a sampled item of each batch."""
         self._tracing = tracing
+        self._observer = observer
 
     def begin(self, items: Sequence[Item]) -> BatchSpans:
         """Begin a span for each sampled item of a batch."""
@@ -62,4 +78,4 @@ class SpanMaker:
             span = self._tracing.item("ledger.record", item.traceparent)
             if span is not None:
                 spans[position] = span
-        return BatchSpans(self._tracing, spans)
+        return BatchSpans(self._tracing, spans, self._observer)

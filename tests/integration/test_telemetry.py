@@ -9,13 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, HistogramDataPoint, Metric
 
 from autopay_cli.addresses import free_ports
 from tests import queries, scraping
@@ -29,6 +30,13 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs/metrics.md"
 SERVICES = ("ingest", "ledger", "insight")
 PROCESSES = {f"autopay-{name}" for name in ("edge", *SERVICES)}
 SCENARIOS = "valid,duplicate,conflict,bad-signature,stale,malformed"
+# The histograms of what has a span: one per webhook, read, batch of the ledger, and call to the model.
+EXEMPLIFIED = (
+    ("autopay-edge", "autopay.webhook_duration"),
+    ("autopay-edge", "http.server.request.duration"),
+    ("autopay-ledger", "autopay.ledger_write"),
+    ("autopay-insight", "gen_ai.client.operation.duration"),
+)
 # What may come with label values not seen before, over all processes: a status, a method, an error of Gemini's; a
 # histogram is 14 series each time. Ten thousand ids or accounts would be thousands.
 GROWTH_MAX = 100
@@ -149,6 +157,35 @@ def test_pushed_metrics_go_by_the_names_of_the_conventions(observed: Observed) -
     reads = metrics["autopay-edge", "http.server.request.duration"].histogram.data_points
     assert {each.key for point in reads for each in point.attributes} == {"http.route", "http.response.status_code"}
     assert metrics["autopay-ledger", "autopay.ledger_outcomes"].sum.is_monotonic
+
+
+@pytest.mark.parametrize("metric", EXEMPLIFIED)
+async def test_buckets_name_a_sampled_trace(observed: Observed, metric: tuple[str, str]) -> None:
+    """A pushed histogram carries the trace of a request that fell into a bucket, and that trace is there."""
+
+    def exemplars() -> Sequence[tuple[HistogramDataPoint, Exemplar]]:
+        points = pushed(observed)[metric].histogram.data_points if metric in pushed(observed) else ()
+        return [(point, each) for point in points for each in point.exemplars]
+
+    await until(lambda: bool(exemplars()))
+    for point, each in exemplars():
+        place = bisect_left(point.explicit_bounds, each.as_double)
+        assert point.bucket_counts[place] > 0
+    named = {(each.trace_id.hex(), each.span_id.hex()) for _, each in exemplars()}
+    await until(lambda: named <= {span.ids for span in observed.receiver.spans})
+    processes = {span.process for span in observed.receiver.spans if span.ids in named}
+    assert processes == {metric[0]}
+
+
+def test_a_scrape_names_them_too(observed: Observed) -> None:
+    """OpenMetrics has the same exemplars; who asks for Prometheus' older text gets none, which it could not hold."""
+    wants = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    for process, name in (("edge", "webhook_duration_seconds"), ("ledger", "ledger_write_seconds")):
+        text = scraping.text(observed.metrics[process], wants)
+        assert re.search(
+            rf'^{name}_bucket{{le="[^"]+"}} [0-9.]+ # {{span_id="\w{{16}}",trace_id="\w{{32}}"}} ', text, re.MULTILINE
+        )
+    assert "trace_id" not in scraping.text(observed.metrics["ledger"], {})
 
 
 async def test_log_lines_name_their_trace(observed: Observed) -> None:

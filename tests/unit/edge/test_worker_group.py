@@ -82,6 +82,21 @@ def test_every_worker_shows_the_sums(start: Start) -> None:
     assert text.count("# TYPE things counter") == 1
 
 
+def test_the_latest_exemplar_of_all_workers_is_shown(start: Start) -> None:
+    """Whichever worker answers a scrape, a bucket has one exemplar: the newest of theirs, also after a restart."""
+    one, two = start(0), start(1)
+    one.time.observe(0.05, {"trace_id": "older"})
+    two.time.observe(0.06, {"trace_id": "newer"})
+    two.time.observe(5, {"trace_id": "slow"})
+    one.time.observe(0.07)
+    for worker in (one, two):
+        worker.group.publish()
+    for worker in (one, start(1)):
+        lines = [line for line in worker.text().splitlines() if line.startswith("wait_seconds_bucket")]
+        shown = [line.partition(" # ")[2].rpartition(" ")[0] for line in lines]
+        assert shown == ['{trace_id="newer"} 0.06', "", '{trace_id="slow"} 5.0']
+
+
 def test_counts_survive_the_worker(start: Start) -> None:
     """A worker that was killed leaves its counts to the one in its place: no sum ever goes back."""
     one, two = start(0), start(1)

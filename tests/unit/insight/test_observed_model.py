@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition
 
 from mesh import tracing
 from services.insight.circuit import Circuit
@@ -75,6 +76,10 @@ async def test_an_answer_is_a_span_and_metrics(spans: InMemorySpanExporter, circ
     assert f'gen_ai_client_token_usage_sum{{{common},gen_ai_token_type="input"}} 100.0' in page
     assert f'gen_ai_client_token_usage_sum{{{common},gen_ai_token_type="output"}} 40.0' in page
     assert SECRET not in span.to_json() + page
+    context = span.context
+    assert context is not None
+    shown = exposition.generate_latest(registry).decode()  # type: ignore[no-untyped-call]
+    assert shown.count(f'# {{span_id="{context.span_id:016x}",trace_id="{context.trace_id:032x}"}}') == 1
 
 
 async def test_a_failure_says_which(spans: InMemorySpanExporter, circuit: Circuit) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
 
+from mesh import tracing
+from mesh.exemplars import labels_of
 from mesh.metrics import BatchMetrics, Counts, Durations, RpcMetrics
 
 
@@ -54,3 +58,28 @@ def test_durations_are_scraped_as_a_histogram() -> None:
     assert counted == [2, 3, 4]
     assert registry.get_sample_value("wait_seconds_sum") == pytest.approx(7.65)
     assert registry.get_sample_value("wait_seconds_count") == 4
+
+
+def test_a_sampled_duration_is_named_beside_its_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scrape shows the trace of the latest sampled request of each bucket, and nothing where none was sampled."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+    traces = tracing.configure("edge", exporter=InMemorySpanExporter())
+    first, last = (traces.root("POST /webhooks/autopay").span for _ in range(2))
+    assert first is not None
+    assert last is not None
+    registry = CollectorRegistry()
+    durations = Durations("wait_seconds", "Waits.", (0.1, 1.0), registry)
+    for duration_s, span in ((0.2, first), (0.5, last), (0.05, None)):
+        durations.observe(duration_s)
+        if span is not None:
+            durations.exemplify(duration_s, span)
+    lines = generate_latest(registry).decode().splitlines()  # type: ignore[no-untyped-call]
+    named = [line.partition(" # ") for line in lines if "_bucket" in line]
+    assert [shown.partition("} ")[0] for _, _, shown in named] == [
+        "",
+        f'{{span_id="{last.get_span_context().span_id:016x}",trace_id="{last.get_span_context().trace_id:032x}"',
+        "",
+    ]
+    assert "} 0.5 " in named[1][2]
+    assert labels_of(None) is None
+    traces.shutdown()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk.metrics.export import AggregationTemporality
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -32,6 +34,23 @@ def test_buckets_are_counted_apart() -> None:
     assert list(point.explicit_bounds) == [1.0, 2.0]
     assert (point.count, point.sum, point.start_time_unix_nano) == (4, pytest.approx(11.6), 7)
     assert point.attributes == {"rpc.method": "/a.B/C"}
+
+
+def test_exemplars_go_along() -> None:
+    """A bucket's exemplar names its trace and its span, with the value and the time it was measured."""
+    registry = CollectorRegistry()
+    histogram = Histogram("webhook_duration_seconds", "Time.", buckets=(1.0, 2.0), registry=registry)
+    histogram.observe(0.5)
+    before_ns = time.time_ns()
+    histogram.observe(1.5, {"trace_id": f"{7:032x}", "span_id": f"{9:016x}"})
+    [point] = converted(registry)["autopay.webhook_duration"].data.data_points
+    [exemplar] = point.exemplars
+    assert (exemplar.value, exemplar.trace_id, exemplar.span_id) == (1.5, 7, 9)
+    # A float of seconds holds a time of today to half a microsecond.
+    assert before_ns - 1_000 <= exemplar.time_unix_nano <= time.time_ns() + 1_000
+    [sent] = encode_metrics(convert(registry, resource.describe("test"), started_ns=7)).resource_metrics
+    [encoded] = sent.scope_metrics[0].metrics[0].histogram.data_points[0].exemplars
+    assert (encoded.as_double, encoded.trace_id, encoded.span_id) == (1.5, (7).to_bytes(16), (9).to_bytes(8))
 
 
 def test_counters_are_cumulative_sums() -> None:
