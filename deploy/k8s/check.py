@@ -1,11 +1,13 @@
 """Builds every overlay and every component with kustomize and holds what comes out against Kubernetes' own schemas.
 
 python deploy/k8s/check.py [--output DIRECTORY]
+python deploy/k8s/check.py --deploy OVERLAY | kubectl apply -f -    # refused while a placeholder is left in it
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,22 +15,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema
 import kubernetes_validate
 import yaml
 
 HERE: Final = Path(__file__).resolve().parent
 # The oldest we promise to run on, and the newest.
 MINORS: Final = ("1.34", "1.37")
-# What other projects define has no schema here; only these groups may lack one.
+# What other projects define has no schema here; only these groups may lack one. foreign.mjs looks at them.
 _FOREIGN_GROUPS: Final = (
     "cert-manager.io/",
     "gateway.networking.k8s.io/",
     "monitoring.coreos.com/",
-    "policy.linkerd.io/",
     "security.istio.io/",
 )
+_LINKERD: Final = "policy.linkerd.io/"
 # Components that only make sense on top of another.
-_NEEDS: Final[Mapping[str, Sequence[str]]] = {"mongodb": ("mtls",)}
+_NEEDS: Final[Mapping[str, Sequence[str]]] = {"mongodb": ("mtls",), "paypal": ("network-policies",)}
+# Names and addresses that are reserved for documents, and a digest of nothing: somebody has to put theirs there.
+_PLACEHOLDER: Final = re.compile(r"\bexample\.(com|org|net)\b|\b192\.0\.2\.|sha256:0{64}")
 
 Resource = dict[str, Any]
 
@@ -65,6 +70,9 @@ def problems(resources: Sequence[Resource]) -> Iterator[str]:
         name = f"{resource['kind']}/{resource['metadata']['name']}"
         if resource["apiVersion"].startswith(_FOREIGN_GROUPS):
             continue
+        if resource["apiVersion"].startswith(_LINKERD):
+            yield from (f"{name}: {line}" for line in _linkerd_problems(resource))
+            continue
         for minor in MINORS:
             try:
                 kubernetes_validate.validate(resource, minor, strict=True)
@@ -73,6 +81,35 @@ def problems(resources: Sequence[Resource]) -> Iterator[str]:
                 yield f"{name}: {place}: {error.message} (Kubernetes {minor})"
             except kubernetes_validate.SchemaNotFoundError as error:
                 yield f"{name}: {error.message}"
+
+
+def placeholders(resources: Sequence[Resource]) -> Iterator[str]:
+    """Yield a line for each value that stands for one of the installation's own."""
+    for resource in resources:
+        for path, value in _texts(resource, ""):
+            if _PLACEHOLDER.search(value):
+                yield f"{resource['kind']}/{resource['metadata']['name']}: {path.removeprefix('.')}: {value}"
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _texts(each, f"{path}.{place}")
+
+
+def _linkerd_problems(resource: Resource) -> Iterator[str]:
+    schemas = yaml.safe_load((HERE / "linkerd.schema.yaml").read_text(encoding="utf-8"))
+    schema = schemas["kinds"].get(f"{resource['apiVersion']}/{resource['kind']}")
+    if schema is None:
+        yield "linkerd.schema.yaml has no such kind"
+        return
+    for error in jsonschema.Draft202012Validator({**schema, "$defs": schemas["$defs"]}).iter_errors(resource["spec"]):
+        yield f"spec.{'.'.join(map(str, error.path))}: {error.message}"
 
 
 def _kustomize(directory: Path) -> str:
@@ -85,10 +122,30 @@ def _kustomize(directory: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check everything, print a line for each problem, and keep the manifests where asked to."""
+    """Check everything, print a line for each problem, and keep the manifests where asked to; or print an overlay."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, help="where to write each build as one file")
-    output = parser.parse_args(arguments).output
+    parser.add_argument("--deploy", metavar="OVERLAY", help="print this overlay, unless it can't be deployed yet")
+    options = parser.parse_args(arguments)
+    return _deploy(options.deploy) if options.deploy else _check(options.output)
+
+
+def _deploy(overlay: str) -> int:
+    built = build(HERE / "overlays" / overlay)
+    resources = list(yaml.safe_load_all(built))
+    found = [*problems(resources), *placeholders(resources)]
+    for line in found:
+        sys.stderr.write(f"manifests: {overlay}: {line}\n")
+    if found:
+        sys.stderr.write(
+            f"manifests: {len(found)} to put right before {overlay} can be deployed; nothing was printed\n"
+        )
+        return 1
+    sys.stdout.write(built)
+    return 0
+
+
+def _check(output: Path | None) -> int:
     trouble = 0
     directories = [*overlays(), *components()]
     for directory in directories:

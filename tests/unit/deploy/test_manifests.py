@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s import check
+from edge import secret_files
 from mesh.server import LIVENESS
 from mesh.settings import environment_names
 from tests.unit.deploy import manifests
@@ -18,6 +22,7 @@ Built = Callable[[str], Sequence[dict[str, Any]]]
 PROCESSES = tuple(manifests.SETTINGS)
 OVERLAYS = [path.name for path in check.overlays()]
 COMPONENTS = [path.name for path in check.components()]
+MODELS = check.HERE.parents[1] / ".tools/models"
 # Kubernetes' own, for OTEL_RESOURCE_ATTRIBUTES.
 NOT_SETTINGS = {"POD_NAME"}
 
@@ -26,6 +31,7 @@ def load(environment: dict[str, str], process: str, directory: Path, patch: pyte
     """Read a process's settings as its container would, each mounted secret holding something that could be one."""
     key = f"reader:{'0' * 64}:transactions-read"
     secrets = {"hmac_secret_key": "s" * 40, "edge_api_keys": key, "monitoring_api_key": "m" * 40, "body_keys": ""}
+    secrets["sources.toml"] = (check.HERE / "components/sources/sources.toml").read_text()
     for name in (*environment_names(manifests.SETTINGS[process]), *environment):
         patch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -59,6 +65,33 @@ def test_every_variable_is_a_setting(built: Built, overlay: str, process: str) -
     variables = set(manifests.environment_of(built(f"overlays/{overlay}"), process)) - NOT_SETTINGS
     unknown = {name for name in variables if name.removesuffix("_FILE") not in known and not name.startswith("OTEL_")}
     assert unknown == set()
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_setting_is_set_or_spoken_of(built: Built, process: str) -> None:
+    """A setting is in the manifests, or the base's README says why it is not; a new one shows here what to decide."""
+    spoken_of = set(re.findall(r"`([A-Z_]+)`", (check.HERE / "base/README.md").read_text()))
+    variables = {name.removesuffix("_FILE") for name in manifests.environment_of(built("overlays/production"), process)}
+    assert set(environment_names(manifests.SETTINGS[process])) - variables - spoken_of == set()
+
+
+def test_the_readme_of_the_base_names_settings_only() -> None:
+    """What it explains is there to be set."""
+    known = {name for settings in manifests.SETTINGS.values() for name in environment_names(settings)}
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", (check.HERE / "base/README.md").read_text()))
+    assert named - known - {"AUTOPAY_ENV"} == set()
+
+
+def test_the_readme_names_every_secret(built: Built) -> None:
+    """Whoever fills the secret store finds each Secret that production mounts, with every key that a process reads."""
+    text = (check.HERE / "README.md").read_text()
+    for process in PROCESSES:
+        for volume in manifests.pod_of(built("overlays/production"), process).get("volumes", []):
+            name = volume.get("secret", {}).get("secretName", "certificates come from cert-manager-tls")
+            assert name.endswith("-tls") or f"| `{name}` |" in text, name
+        for name, value in manifests.environment_of(built("overlays/production"), process).items():
+            if value.startswith("/run/secrets/autopay/"):
+                assert f"`{Path(value).name}`" in text, name
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -164,6 +197,86 @@ def test_a_changed_setting_rolls_the_pods(built: Built) -> None:
     }
     assert all(re.fullmatch(r"mesh-settings-[a-z0-9]{10}", name) for name in names.values())
     assert len(set(names.values())) == len(OVERLAYS)
+
+
+def test_the_edge_reads_mounted_sources_and_secrets(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The component mounts what its settings point to, and a Secret as the kubelet writes it is a source's secret."""
+    resources = built("components/sources")
+    environment = manifests.environment_of(resources, "edge")
+    mounts = {each["mountPath"]: each["name"] for each in manifests.container_of(resources, "edge")["volumeMounts"]}
+    directory = Path(environment["EDGE_SECRETS_DIR"])
+    assert str(Path(environment["AUTOPAY_SOURCES_FILE"]).parent) in mounts
+    assert manifests.environment_of(resources, "ingest")["AUTOPAY_SOURCES_FILE"] == environment["AUTOPAY_SOURCES_FILE"]
+    volumes = {each["name"]: each for each in manifests.pod_of(resources, "edge")["volumes"]}
+    [source] = [path for path in mounts if path.startswith(f"{directory}/")]
+    assert volumes[mounts[source]]["secret"]["secretName"] == f"source-{Path(source).name}"
+    mounted = tmp_path / "secrets" / Path(source).name
+    (mounted / "..2026").mkdir(parents=True)
+    (mounted / "..2026/2026-12").write_text("s" * 40)
+    (mounted / "..data").symlink_to("..2026")
+    (mounted / "2026-12").symlink_to("..data/2026-12")
+    changed = {**manifests.environment_of(built("overlays/production"), "edge")}
+    changed["EDGE_SECRETS_DIR"] = str(mounted.parent)
+    settings = load(changed, "edge", tmp_path, monkeypatch)
+    assert [secret.key_id for secret in secret_files.read(settings.secrets_dir)["autopay"]] == ["2026-12"]
+
+
+def test_production_is_not_deployed_with_placeholders(capsys: pytest.CaptureFixture[str]) -> None:
+    """As it is in the repository nothing is printed to apply, and every value to fill in is named."""
+    assert check.main(["--deploy", "production"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    for value in ("webhooks.example.com", "your-gateway-class", "your-cluster-issuer", "192.0.2.0/24", "otlp.example"):
+        assert value in said.err
+    assert said.err.count(f"@sha256:{'0' * 64}") == len(PROCESSES)
+
+
+def test_production_is_deployed_once_its_page_is_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """installation.yaml and the images are all there is to fill in; a new name rolls the pods that read it."""
+    shutil.copytree(check.HERE.parent, tmp_path / "deploy")
+    overlay = tmp_path / "deploy/k8s/overlays/production"
+    hosts = iter(("pay.acme.test", "pay.acme.test", "gateway.acme.test"))
+    names = []
+    for host in hosts:
+        for path in (overlay / "installation.yaml", overlay / "kustomization.yaml"):
+            text = path.read_text().replace("192.0.2.", "10.1.2.").replace("0" * 64, "a" * 64)
+            path.write_text(re.sub(r"[a-z.-]+\.(example\.com|acme\.test)", host, text))
+        monkeypatch.setattr(check, "HERE", tmp_path / "deploy/k8s")
+        assert check.main(["--deploy", "production"]) == 0
+        resources = list(yaml.safe_load_all(capsys.readouterr().out))
+        assert manifests.environment_of(resources, "edge")["EDGE_PUBLIC_URL"] == f"https://{host}"
+        assert manifests.one(resources, "HTTPRoute", "edge")["spec"]["hostnames"] == [host]
+        assert not [each for each in resources if each["metadata"]["name"] == "installation"]
+        names.append(manifests.container_of(resources, "edge")["envFrom"][1]["configMapRef"]["name"])
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_wrong_field_of_linkerds_is_a_problem(built: Built) -> None:
+    """Its kinds have schemas, too, and a kind without one does not pass."""
+    servers = [each for each in built("components/linkerd") if each["apiVersion"].startswith("policy.linkerd.io/")]
+    assert list(check.problems(servers)) == []
+    server = dict(manifests.one(servers, "Server", "ledger"))
+    wrong = {**server, "spec": {**server["spec"], "proxyProtocol": "opaqe", "selector": {}}}
+    assert len(list(check.problems([wrong, {**server, "kind": "ServerAuthorization"}]))) == 3
+
+
+@pytest.mark.skipif(not (MODELS / "node_modules").exists(), reason="`make manifests` has installed no models")
+def test_a_wrong_field_of_others_is_a_problem(built: Built, tmp_path: Path) -> None:
+    """A field that no such kind has, and a value that its pattern refuses, are named; what we have is right."""
+    route = manifests.one(built("overlays/production"), "HTTPRoute", "edge")
+    rule = {**route["spec"]["rules"][0], "timeouts": {"request": "15 seconds"}, "retries": 3}
+    wrong = {**route, "spec": {**route["spec"], "rules": [rule]}}
+    for number, (resource, problems) in enumerate(((route, 0), (wrong, 2))):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump(resource))
+        command = ["node", str(check.HERE / "foreign.mjs"), str(MODELS), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stderr.count("HTTPRoute/edge") == problems, done.stderr
+        assert done.returncode == (1 if problems else 0)
 
 
 def test_production_takes_images_by_digest(built: Built) -> None:
