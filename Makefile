@@ -15,7 +15,7 @@ PROTOS := $(sort $(shell find protos/autopay -name '*.proto' 2>/dev/null))
 PROTOC = $(PYTHON) -m grpc_tools.protoc -Iprotos --python_out=$(1) --grpc_python_out=$(1) --pyi_out=$(1) $(PROTOS)
 
 .PHONY: help setup run dev test nightly check format format-check lint types imports protos lint-protos proto \
-	proto-drift docs deployment manifests images production lock mock report chaos bench soak profile clean
+	proto-drift docs deployment manifests images production lock mock report chaos bench capacity soak profile clean
 
 help: ## List every target in a line
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -163,6 +163,9 @@ chaos: $(READY) ## Inject one fault after the other into a real mesh under load,
 
 bench: $(READY) ## Measure the mesh beside a bare handler and a conventional service, in 10 minutes (needs wrk)
 	@$(PYTHON) -m bench $(ARGS)
+
+capacity: $(READY) ## Take the last `make bench` over into docs/capacity.md and the requests of deploy/k8s
+	@$(PYTHON) -m bench.capacity $(ARGS)
 
 soak: $(READY) ## Half of saturation for 30 minutes: memory, open files and tasks must not grow (needs wrk)
 	@$(PYTHON) -m bench.soak $(ARGS)

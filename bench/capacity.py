@@ -1,9 +1,10 @@
-"""Computes docs/capacity.md's tables from a run of the benchmark, so that no number in it is typed by hand.
+"""Computes docs/capacity.md's tables and the manifests' requests from a run of the benchmark: nobody types a number.
 
-python -m bench.capacity bench/results/latest.json [--mongo-url URL]
+python -m bench.capacity [bench/results/latest.json] [--mongo-url URL]
 
-The run's figures of the mesh are kept in docs/capacity.json, from which a test renders the tables again. With a URL the
-size of a payment is measured anew in that database, which should hold some thousands.
+The run's figures of the mesh are kept in docs/capacity.json, from which a test renders the tables again and computes
+what the manifests must reserve. With a URL the size of a payment is measured anew in that database, which should hold
+some thousands.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from typing import Any, Final
 
 from pymongo import MongoClient
 
+from bench import reserving
+from bench.reserving import BUSY, PROCESSES
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 FIGURES: Final = ROOT / "docs/capacity.json"
 DOCUMENT: Final = ROOT / "docs/capacity.md"
-PROCESSES: Final = ("edge", "ingest", "ledger", "insight")
+LATEST: Final = ROOT / "bench/results/latest.json"
 MONGOD: Final = "mongod"
 RATES: Final = (1_000, 10_000, 100_000)
-# A core that is used to the full has no room for a burst, and a replica that ends needs room in the others.
-_BUSY: Final = 0.6
 _BEGIN, _END = "<!-- made by bench/capacity.py -->", "<!-- end -->"
 _DAY_S: Final = 86_400
 _GIB: Final = 1 << 30
@@ -55,7 +57,7 @@ def size_of(url: str) -> dict[str, float]:
 
 def render(figures: Mapping[str, Any]) -> str:
     """Return the tables."""
-    return "\n\n".join((_costs(figures), _cores(figures), _sizes(figures)))
+    return "\n\n".join((_costs(figures), _cores(figures), reserving.table(figures["cell"]), _sizes(figures)))
 
 
 def _costs(figures: Mapping[str, Any]) -> str:
@@ -68,8 +70,8 @@ def _costs(figures: Mapping[str, Any]) -> str:
     rows = []
     for name in (*PROCESSES, MONGOD):
         cpu_us, rss_mib = cell["cpu_us"][name], cell["rss_mib"][name]
-        rows.append(f"| {name} | {cpu_us:.0f} | {1e6 * _BUSY / cpu_us:,.0f} | {rss_mib:.0f} |")
-    title = f"| process | CPU µs per webhook | webhooks/s per core at {_BUSY:.0%} | memory MiB |"
+        rows.append(f"| {name} | {cpu_us:.0f} | {1e6 * BUSY / cpu_us:,.0f} | {rss_mib:.0f} |")
+    title = f"| process | CPU µs per webhook | webhooks/s per core at {BUSY:.0%} | memory MiB |"
     return "\n".join((head, "", title, "|---|---|---|---|", *rows))
 
 
@@ -82,10 +84,10 @@ def _cores(figures: Mapping[str, Any]) -> str:
     )
     rows = []
     for rate in RATES:
-        needed = [rate * cell["cpu_us"][name] / 1e6 / _BUSY for name in PROCESSES]
+        needed = [rate * cell["cpu_us"][name] / 1e6 / BUSY for name in PROCESSES]
         # A process uses one core: replicas are cores, and two at least.
         cells = [f"{cores:.1f} ({max(2, math.ceil(cores))})" for cores in needed]
-        rows.append(f"| {rate:,} | {' | '.join(cells)} | {rate * cell['cpu_us'][MONGOD] / 1e6 / _BUSY:.1f} |")
+        rows.append(f"| {rate:,} | {' | '.join(cells)} | {rate * cell['cpu_us'][MONGOD] / 1e6 / BUSY:.1f} |")
     return "\n".join((title, "|---" * (len(PROCESSES) + 2) + "|", *rows))
 
 
@@ -111,9 +113,9 @@ def placed(document: str, tables: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Take a run's figures over into the document."""
+    """Take a run's figures over into the document and the manifests."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="a run's JSON, as `make bench` writes it")
+    parser.add_argument("results", type=Path, nargs="?", default=LATEST, help="a run's JSON, as `make bench` writes it")
     parser.add_argument("--mongo-url", help="a database to measure a payment's size in; else the last one measured")
     options = parser.parse_args(arguments)
     known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
@@ -121,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures["payment"] = size_of(options.mongo_url) if options.mongo_url else known["payment"]
     FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     DOCUMENT.write_text(placed(DOCUMENT.read_text(encoding="utf-8"), render(figures)), encoding="utf-8")
+    for process in PROCESSES:
+        reserving.write(process, reserving.needed(figures["cell"], process))
 
 
 if __name__ == "__main__":
