@@ -197,11 +197,7 @@ class Batcher(Generic[ItemT, ResultT]):
         try:
             await self._deliver(batch)
         except asyncio.CancelledError:
-            # A closed channel cancels its calls; whoever waits must not be left to the timeout.
-            _fail(
-                batch,
-                self._fault(Kind.UNAVAILABLE, "NOT_DURABLE", "lost the call; send it again, it can't be doubled."),
-            )
+            self._lose(batch)
             raise
         finally:
             for entry in batch:
@@ -246,11 +242,16 @@ class Batcher(Generic[ItemT, ResultT]):
 
         async def alone(entry: _Entry[ItemT, ResultT]) -> None:
             async with gate:
-                fault = None if entry.future.done() else await self._attempt([entry])
+                try:
+                    fault = None if entry.future.done() else await self._attempt([entry])
+                except asyncio.CancelledError:
+                    self._lose([entry])
+                    raise
             if fault is not None:
                 _fail([entry], fault)
 
-        await asyncio.gather(*(alone(entry) for entry in live))
+        # One that is lost ends nothing: the batch is out, and counts as that, until the last of the others is back.
+        await asyncio.gather(*(alone(entry) for entry in live), return_exceptions=True)
 
     def _sweep(self) -> None:
         """Fail what ran out of time. Every entry has the same wait, so the oldest stands first."""
@@ -273,6 +274,11 @@ class Batcher(Generic[ItemT, ResultT]):
         if not entry.future.done():
             message = f"did not answer within {self._limits.wait_s_max:g} s; send it again, it can't be doubled."
             _fail([entry], self._fault(Kind.TIMEOUT, "NOT_DURABLE", message))
+
+    def _lose(self, entries: list[_Entry[ItemT, ResultT]]) -> None:
+        # A closed channel cancels its calls; whoever waits must not be left to the timeout.
+        message = "lost the call; send it again, it can't be doubled."
+        _fail(entries, self._fault(Kind.UNAVAILABLE, "NOT_DURABLE", message))
 
     def _release(self, entry: _Entry[ItemT, ResultT]) -> None:
         # The sweep may keep the entry a little longer; its bytes are free from here on.

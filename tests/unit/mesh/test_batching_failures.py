@@ -149,6 +149,20 @@ async def test_a_split_batch_does_not_flood_the_sender() -> None:
     assert sender.out_max == 8
 
 
+async def test_a_lost_call_of_a_split_batch_lets_no_other_batch_out_early() -> None:
+    """An entry whose own call is lost is told at once; the next batch leaves when the rest of the split one is back."""
+    sender = Sender(raising(fault(Kind.INTERNAL)), raising(asyncio.CancelledError()), after(0.8), after(0))
+    batcher = batcher_of(sender)
+    lost, slow = submit_all(batcher, ["lost", "slow"])
+    assert await outcomes([lost]) == [Kind.UNAVAILABLE]
+    following = batcher.submit("following", size=1)
+    await asyncio.sleep(0.5)
+    assert sender.batches == [["lost", "slow"], ["lost"], ["slow"]]
+    assert batcher.waiting == (3, 3)
+    assert await outcomes([slow, following]) == answers_of(["slow", "following"])
+    assert now() == pytest.approx(0.8, abs=0.01)
+
+
 async def test_a_single_poison_item_is_sent_once() -> None:
     """There is nothing to split in a batch of one: INTERNAL is its answer."""
     sender = Sender(poisoned_by("a"))
