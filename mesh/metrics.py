@@ -178,7 +178,8 @@ class Durations:
     def collect(self) -> Iterable[Metric]:
         """Return the histogram as it stands, for a scrape."""
         bounds = (*map(floatToGoString, self._bounds_s), "+Inf")
-        named = map(self._exemplars.get, range(len(bounds)))
+        # Before the counts, of which none may then be older than its exemplar.
+        named = [self._exemplars.get(place) for place in range(len(bounds))]
         buckets = list(zip(bounds, accumulate(self._counts), named, strict=True))
         yield HistogramMetricFamily(
             self._name,

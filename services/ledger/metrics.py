@@ -23,10 +23,14 @@ class LedgerMetrics:
         self._items = Counts("ledger_items", "Deliveries by disposition, or why they failed.", ("result",), registry)
         text = "Time of a batch to be durable at a majority, or to fail."
         self._seconds = Durations("ledger_write_seconds", text, _SECONDS, registry)
+        self._span: Span | None = None
 
     def written(self, results: Sequence[ItemResult], duration_s: float) -> None:
         """Count one batch."""
         self._seconds.observe(duration_s)
+        if self._span is not None:
+            self._seconds.exemplify(duration_s, self._span)
+            self._span = None
         outcomes = Tally(event.outcome for result in results for event in result.events)
         for outcome, count in outcomes.items():
             self._outcomes.add(outcome.name.lower(), by=count)
@@ -34,9 +38,9 @@ class LedgerMetrics:
         for end, count in Tally(result.failure or result.disposition for result in results).items():
             self._items.add(_word(end), by=count)
 
-    def sampled(self, span: Span, duration_s: float) -> None:
-        """Name the trace of an item beside the time its batch took."""
-        self._seconds.exemplify(duration_s, span)
+    def sampled(self, span: Span) -> None:
+        """Name the trace of an item beside the time its batch took, of which `written` is told next."""
+        self._span = span
 
 
 def _word(end: Failure | Disposition | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -14,10 +13,10 @@ from services.ledger.model import Item, ItemResult
 
 
 class Sampled(Protocol):
-    """Is told of a sampled item and how long its batch took, for the exemplars of metrics."""
+    """Is told of a sampled item, for the exemplars of metrics."""
 
-    def sampled(self, span: Span, duration_s: float) -> None:
-        """The item's span ends; its batch took so long."""
+    def sampled(self, span: Span) -> None:
+        """The item's span ends, and with it the batch."""
 
 
 class BatchSpans:
@@ -27,7 +26,6 @@ class BatchSpans:
         self._tracing = tracing
         self._spans = spans
         self._observer = observer
-        self._started = time.perf_counter() if spans else 0.0
 
     @contextmanager
     def command(self, name: str, *, items: int) -> Iterator[None]:
@@ -52,8 +50,7 @@ class BatchSpans:
         """End every item's span with what became of it."""
         if self._observer is not None and self._spans:
             # One stands for the batch, which they all waited for.
-            first = next(iter(self._spans.values()))
-            self._observer.sampled(first, time.perf_counter() - self._started)
+            self._observer.sampled(next(iter(self._spans.values())))
         for position, span in self._spans.items():
             result = results[position]
             if result.failure is not None:
