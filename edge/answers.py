@@ -31,7 +31,8 @@ _ACKNOWLEDGED: Final = frozenset(
     {Disposition.RECORDED, Disposition.DUPLICATE, Disposition.IGNORED, Disposition.WAITING, Disposition.DISMISSED}
 )
 # Sending these again can't help: the sender has to change the delivery.
-_REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", "UNSTORABLE"})
+_UNSTORABLE: Final = "UNSTORABLE"
+_REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", _UNSTORABLE})
 _JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 # Kept, and not recorded as it came. A third party can't correct it, and would stop sending if it were refused.
 _KEPT_WORDS: Final = {Disposition.UNPROCESSABLE: "unprocessable", Disposition.CONFLICT: "conflict"}
@@ -50,6 +51,8 @@ def answering(provider: Provider) -> Answering:
 
     def third_party(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
         del source
+        if answer.reason == _UNSTORABLE and not answer.durable:
+            return _unstorable(request_id, trace_id), "unstorable"
         if not answer.durable or answer.disposition is Disposition.UNKNOWN:
             return not_durable(answer.reason, request_id, trace_id), "not_durable"
         word = _KEPT_WORDS.get(answer.disposition) or _word(answer)
@@ -81,6 +84,12 @@ def native(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple
         response = problem(422, reason, detail, request_id=request_id, trace_id=trace_id, errors=answer.errors)
         return response, "invalid"
     return not_durable(answer.reason, request_id, trace_id), "not_durable"
+
+
+def _unstorable(request_id: str, trace_id: str) -> web.Response:
+    """Return the 422 to what not even the quarantine can hold: to send it again, for ever, would help nobody."""
+    detail = "Neither its events nor its bytes can be stored, now or later; nothing of it is kept."
+    return problem(422, _UNSTORABLE, detail, request_id=request_id, trace_id=trace_id)
 
 
 def not_durable(reason: str, request_id: str, trace_id: str) -> web.Response:

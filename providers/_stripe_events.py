@@ -124,7 +124,7 @@ class Notice:
         if not charge:
             return None
         # Null says that the charge has no intent; versions that say nothing know only the charge.
-        return charge if "payment_intent" in part else "", aliases
+        return self.reading.tx_id(*_OBJECT, "charge") if "payment_intent" in part else "", aliases
 
 
 def _intent(kind: Kind) -> Callable[[Notice], Sequence[Event]]:

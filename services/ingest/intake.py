@@ -24,6 +24,8 @@ from services.ingest.ports import Encode, Ledger, Scorer
 DELIVERIES_MAX: Final = 256
 BATCH_BYTES_MAX: Final = 1_048_576
 _EXPONENT_MAX: Final = 4
+# Sent again as it is, it would be refused again.
+_REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", "UNSTORABLE"})
 # Insight being slow, away or restarting is foreseen; anything else somebody should read about.
 _ORDINARY: Final = frozenset({Kind.TIMEOUT, Kind.UNAVAILABLE, Kind.CANCELLED, Kind.EXHAUSTED})
 
@@ -144,10 +146,34 @@ class Intake:
         risks = await self._risks(entries)
         left_s = deadline - asyncio.get_running_loop().time()
         answers = await self._ledger.record(entries, risks, timeout_s=min(self._budgets.record_s, left_s))
-        return [
-            replace(answer, reason="INVALID_FIELD", wrong=entry.wrong) if entry.wrong and answer.durable else answer
-            for entry, answer in zip(entries, answers, strict=True)
-        ]
+        settled = [_told(entry, answer) for entry, answer in zip(entries, answers, strict=True)]
+        if any(answer.reason in _REFUSED_FOR_GOOD and not answer.durable for answer in settled):
+            await self._keep_refused(entries, settled, deadline)
+        return settled
+
+    async def _keep_refused(self, entries: Sequence[Entry], answers: list[Answer], deadline: float) -> None:
+        """Have the ledger keep the bytes of what it can never record, where its sender can't put it right.
+
+        Asked to send it again, a third party would do so for ever, or give up; kept, it waits for a person. What can't
+        be stored even so keeps the ledger's reason.
+        """
+        kept: dict[int, Entry] = {}
+        for place, (entry, answer) in enumerate(zip(entries, answers, strict=True)):
+            provider = self._mappings.of(entry.delivery.source, entry.delivery.provider)
+            refused = answer.reason in _REFUSED_FOR_GOOD and not answer.durable and entry.events
+            if refused and provider is not None and not provider.native:
+                wrong = answer.wrong or (Wrong("events", "can't be recorded"),)
+                kept[place] = replace(entry, events=(), disposition=Disposition.UNPROCESSABLE, wrong=wrong)
+        if not kept:
+            return
+        left_s = deadline - asyncio.get_running_loop().time()
+        try:
+            again = await self._ledger.record(list(kept.values()), (), timeout_s=min(self._budgets.record_s, left_s))
+        except Fault:
+            # The others' answers stand; what became of these is unknown, so they are to be sent again.
+            again = [Answer(reason="NOT_DURABLE")] * len(kept)
+        for (place, entry), answer in zip(kept.items(), again, strict=True):
+            answers[place] = _told(entry, answer)
 
     async def _risks(self, entries: Sequence[Entry]) -> Sequence[RiskMessage | None]:
         """Return a risk per event; none where scoring fails, because insight can't fail a webhook."""
@@ -172,6 +198,11 @@ class Intake:
         # Where it broke, without the error's own text: that may quote the payload.
         frames = "".join(traceback.format_tb(error.__traceback__))
         self._log.error(event, error=type(error).__name__, traceback=frames, **fields)
+
+
+def _told(entry: Entry, answer: Answer) -> Answer:
+    """Return an answer with what we found wrong, where the ledger keeps it for that."""
+    return replace(answer, reason="INVALID_FIELD", wrong=entry.wrong) if entry.wrong and answer.durable else answer
 
 
 def _check(deliveries: Sequence[Delivery]) -> None:

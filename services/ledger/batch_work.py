@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,7 @@ from services.ledger.model import (
     Payment,
     StoredEvent,
 )
-from services.ledger.ports import Conflicting
+from services.ledger.ports import Conflicting, Repeat
 from services.ledger.spilling import EMBEDDED_MAX
 
 _DISPOSITIONS: Final = {Outcome.CONFLICT: Disposition.CONFLICT, Outcome.DUPLICATE: Disposition.DUPLICATE}
@@ -132,6 +132,19 @@ class Seen:
         """Return the ids under which a delivery came again. An item that failed is not counted: it comes once more."""
         brought_by = self.holders[key] if key in self.known else self.holders[key][1:]
         return tuple({work.item.delivery_id: None for work in brought_by if work.failure is None})
+
+    def barren(self, now_ms: int) -> Iterator[Repeat]:
+        """Yield what to say of bytes that went in beside a payment which then could not take their events."""
+        for key, works in self.holders.items():
+            if works[0].failure is Failure.UNSTORABLE and key not in self.known and all(map(_is_unstorable, works)):
+                detail = f"{works[0].field}: can't be stored"
+                yield Repeat(
+                    key=key, seen_by=(), disposition=Disposition.UNPROCESSABLE, seen_at_ms=now_ms, detail=detail
+                )
+
+
+def _is_unstorable(work: Work) -> bool:
+    return work.failure is Failure.UNSTORABLE
 
 
 def _known(payment: Payment, event: Event, spilled: Mapping[str, StoredEvent]) -> StoredEvent | None:

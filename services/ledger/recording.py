@@ -179,6 +179,7 @@ class Recorder:
                     conflicts=work.conflicts,
                     detail=work.item.detail,
                 )
+        updates |= {repeat.key: repeat for repeat in seen.barren(now_ms)}
         if updates:
             await self._deliveries.repeat(list(updates.values()))
 

@@ -142,3 +142,27 @@ async def test_a_ledger_that_is_away_is_503_for_third_parties_too(party: Party, 
     assert status == 503
     status, answer, disposition = await party.send("eu", "adyen", adyen(pspReference="MESH0000000000002"))
     assert (status, answer, disposition) == (200, b"[accepted]", "recorded")
+
+
+async def test_what_a_payment_has_no_room_for_waits_for_a_person(party: Party, running: Any) -> None:
+    """Refunds whose sum no field holds are acknowledged and quarantined, again and again, and change nothing."""
+    _, database = running
+    psp, largest = "MESH0000000000003", 9 * 10**18
+    bodies = [
+        adyen(
+            pspReference=f"MESH000000000001{number}",
+            originalReference=psp,
+            eventCode="REFUND",
+            amount={"currency": "EUR", "value": largest},
+        )
+        for number in range(2)
+    ]
+    assert await party.send("eu", "adyen", bodies[0]) == (200, b"[accepted]", "recorded")
+    before = database.transactions.find_one({"_id": f"eu:{psp}"})
+    for _ in range(2):
+        assert await party.send("eu", "adyen", bodies[1]) == (200, b"[accepted]", "unprocessable")
+    assert database.transactions.find_one({"_id": f"eu:{psp}"}) == before
+    kept = database.deliveries.find_one(
+        {"body": {"$exists": True}, "disposition": "unprocessable"}, sort=[("last_seen_at", -1)]
+    )
+    assert "stored" in kept["detail"] or "recorded" in kept["detail"]

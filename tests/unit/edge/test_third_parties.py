@@ -60,7 +60,7 @@ async def test_what_is_kept_is_acknowledged_in_the_providers_words(answer: Answe
     "answer",
     [
         answered(durable=False),
-        without_events(Disposition.UNPROCESSABLE, durable=False, reason="UNSTORABLE"),
+        without_events(Disposition.UNPROCESSABLE, durable=False, reason="INVALID_FIELD"),
         without_events(Disposition.UNKNOWN),
     ],
 )
@@ -70,6 +70,17 @@ async def test_what_is_not_durable_is_503(answer: Answer) -> None:
         edge.ingest.answer = lambda delivery: answer
         got = await deliver(edge)
     assert (got.status, got.headers["Retry-After"]) == (503, "1")
+
+
+async def test_what_can_never_be_stored_is_not_asked_for_again() -> None:
+    """What not even the quarantine holds is a 422 with its reason, counted under a word of its own, and an incident."""
+    async with running_edge(providers=PROVIDERS, **SECRETS) as edge:
+        edge.ingest.answer = lambda delivery: without_events(Disposition.UNKNOWN, durable=False, reason="UNSTORABLE")
+        got = await deliver(edge)
+        metrics = (await edge.send("GET", "/metrics", port=edge.admin_port)).body.decode()
+    assert (got.status, got.json["reason"]) == (422, "UNSTORABLE")
+    assert "Retry-After" not in got.headers
+    assert 'outcome="unstorable",source="acme",status="422"' in metrics
 
 
 async def test_what_a_person_must_see_is_counted_and_logged() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from mesh.errors import Fault, Kind
 from providers.contract import Event, Wrong
-from services.ingest.model import Answer, Delivery, Disposition
+from services.ingest.model import Answer, Delivery, Disposition, Entry
+from tests.fakes.ledger import recorded
 from tests.fakes.scorer import RISK
 from tests.unit.ingest.bodies import SAMPLED, UNSAMPLED, delivery, native_body
 from tests.unit.ingest.rig import Rig
@@ -122,6 +123,40 @@ async def test_an_item_the_ledger_could_not_store_is_not_durable(rig: Rig) -> No
     rig.ledger.answer_to = lambda entry: Answer(reason="UNSTORABLE")
     (answer,) = await rig.ingest(delivery())
     assert (answer.durable, answer.reason) == (False, "UNSTORABLE")
+
+
+@pytest.mark.parametrize("reason", ["UNSTORABLE", "INVALID_FIELD"])
+async def test_what_the_ledger_can_never_record_of_a_third_party_is_kept(rig: Rig, reason: str) -> None:
+    """Its bytes are recorded once more, without events, as unprocessable; its neighbours keep their first answer."""
+    poison = {"1"}
+
+    def answer(entry: Entry) -> Answer:
+        refused = entry.events and entry.delivery.body.decode() in poison
+        return Answer(reason=reason) if refused else recorded(entry)
+
+    rig.ledger.answer_to = answer
+    kept, fine, native = await rig.ingest(
+        delivery(b"1", provider="partner"), delivery(b"2", provider="partner"), delivery()
+    )
+    assert (kept.disposition, kept.durable, kept.reason) == (Disposition.UNPROCESSABLE, True, "INVALID_FIELD")
+    assert [wrong.field for wrong in kept.wrong] == ["events"]
+    assert (len(fine.events), native.durable) == (2, True)
+    assert [entry.delivery.body for entry in rig.ledger.entries[3:]] == [b"1"]
+
+
+async def test_what_not_even_the_quarantine_holds_keeps_its_reason(rig: Rig) -> None:
+    """It is told apart from what may be sent again; and where nobody knows, it may."""
+    rig.ledger.answer_to = lambda entry: Answer(reason="UNSTORABLE")
+    (answer,) = await rig.ingest(delivery(b"1", provider="partner"))
+    assert (answer.durable, answer.reason, len(rig.ledger.entries)) == (False, "UNSTORABLE", 2)
+
+    def fails_next(entry: Entry) -> Answer:
+        rig.ledger.fault = Fault(kind=Kind.UNAVAILABLE, reason="NOT_DURABLE", message="Unknown.")
+        return Answer(reason="UNSTORABLE") if entry.delivery.body == b"1" else recorded(entry)
+
+    rig.ledger.answer_to = fails_next
+    unknown, fine = await rig.ingest(delivery(b"1", provider="partner"), delivery(b"2", provider="partner"))
+    assert (unknown.durable, unknown.reason, fine.durable) == (False, "NOT_DURABLE", True)
 
 
 async def test_a_tripped_mapping_is_logged_without_the_payload(rig: Rig) -> None:

@@ -152,6 +152,15 @@ async def test_poison_for_a_known_payment_changes_nothing(rig: Rig) -> None:
     assert rig.payments.get("autopay:T-1") == before
 
 
+async def test_bytes_that_brought_nothing_do_not_say_that_they_did(rig: Rig) -> None:
+    """They go in beside a payment that then has no room for their event: they are unprocessable, not recorded."""
+    large = {"amount": 2**62, "amount_fixed": False}
+    await rig.record(item("d-0", event("T-1", "e-0", **large)))
+    assert await rig.outcomes(item("d-1", event("T-1", "e-1", **large), body=b"{1}")) == [Failure.UNSTORABLE]
+    stored = rig.deliveries.documents[key_of(b"{1}")]
+    assert (stored["disposition"], stored["detail"]) == ("unprocessable", "amount: can't be stored")
+
+
 async def test_a_document_that_storage_refuses_fails_alone(rig: Rig) -> None:
     """What the server refuses for good is UNSTORABLE for that item only."""
     rig.payments.refused.add("autopay:T-1")
