@@ -49,7 +49,7 @@ class Payments:
         if question.view == "full":
             reader.demand(Scope.TRANSACTIONS_FULL)
             source = question.source or (await self._only(tx_id))["source"]
-            payment = await self._ledger.full(source, tx_id, timeout_s=_READ_BUDGET_S)
+            payment = await self._ledger.full(source, tx_id, reader=reader.key_id, timeout_s=_READ_BUDGET_S)
         else:
             payment = await self._only(tx_id, question.source)
         return _unless_known(request, payment)

@@ -29,8 +29,11 @@ class Ledger(Protocol):
     async def find(self, sources: Sequence[str], tx_id: str, *, timeout_s: float) -> Sequence[Payment]:
         """Return the payment of this id in each of the sources that knows it."""
 
-    async def full(self, source: str, tx_id: str, *, timeout_s: float) -> FullPayment:
-        """Return a payment with its events; who read it is written down. NOT_FOUND where there is none."""
+    async def full(self, source: str, tx_id: str, *, reader: str, timeout_s: float) -> FullPayment:
+        """Return a payment with its events; that `reader`, the id of a key, saw it is written down.
+
+        NOT_FOUND where there is none.
+        """
 
     async def analysed(self, source: str, tx_id: str, *, wait_s: float) -> Analysed:
         """Return where a payment's analysis stands, as soon as it is done or given up, at the latest after `wait_s`."""

@@ -52,9 +52,9 @@ class GrpcLedger:
         response: ledger_pb2.BatchGetTransactionsResponse = await call(self._batch_get, request, timeout_s=timeout_s)
         return [payment_of(transaction) for transaction in response.transactions]
 
-    async def full(self, source: str, tx_id: str, *, timeout_s: float) -> FullPayment:
+    async def full(self, source: str, tx_id: str, *, reader: str, timeout_s: float) -> FullPayment:
         """Ask for one payment with everything; the ledger writes that down before it answers."""
-        request = ledger_pb2.GetTransactionRequest(source=source, tx_id=tx_id, view=_FULL)
+        request = ledger_pb2.GetTransactionRequest(source=source, tx_id=tx_id, view=_FULL, reader=reader)
         response: ledger_pb2.GetTransactionResponse = await call(self._get, request, timeout_s=timeout_s)
         return full_payment_of(response.transaction)
 
@@ -68,7 +68,8 @@ class GrpcLedger:
         if state != "done":
             return Analysed(state=state, analysis=None)
         # Only the full view has the analysis, and each look at that is written down.
-        return Analysed(state=state, analysis=(await self.full(source, tx_id, timeout_s=_WAIT_EXTRA_S))["analysis"])
+        full = await self.full(source, tx_id, reader="", timeout_s=_WAIT_EXTRA_S)
+        return Analysed(state=state, analysis=full["analysis"])
 
     async def page(self, question: PaymentsQuestion, *, timeout_s: float) -> tuple[Sequence[Payment], str]:
         """Ask for one page."""

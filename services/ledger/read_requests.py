@@ -24,6 +24,7 @@ WAIT_MS_MAX: Final = 10_000
 TIME_MS_MAX: Final = 253_402_300_799_999
 _DAY_MS: Final = 86_400_000
 
+_reader = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII).fullmatch
 _account = re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII).fullmatch
 
 
@@ -35,6 +36,12 @@ def check_name(source: str, tx_id: str, field: str = "") -> None:
     """
     check_source(source, f"{field}source")
     check_tx_id(tx_id, f"{field}tx_id")
+
+
+def check_reader(reader: str, field: str) -> None:
+    """Refuse what is not the name of whom a caller asks for; it may have none."""
+    if reader and not _reader(reader):
+        raise invalid(field, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -, or empty")
 
 
 def check_account(account: str, field: str) -> None:

@@ -71,6 +71,7 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
         if version < 0:
             raise invalid("min_version", "must not be negative")
         rules.check_range(request.wait_ms, 0, rules.WAIT_MS_MAX, "wait_ms")
+        rules.check_reader(request.reader, "reader")
         loop, wait_s = asyncio.get_running_loop(), request.wait_ms / 1000
         started = loop.time()
         if version and wait_s:
@@ -84,7 +85,8 @@ class ReadServicer(ledger_pb2_grpc.LedgerServiceServicer):
         full = request.view == ledger_pb2.TRANSACTION_VIEW_FULL
         found = await self._reader.get(source, tx_id, events=full)
         if full:
-            await self._auditor.note(Action.READ_TRANSACTION, [found.payment.id])
+            named = {"reader": request.reader} if request.reader else {}
+            await self._auditor.note(Action.READ_TRANSACTION, [found.payment.id], **named)
         return ledger_pb2.GetTransactionResponse(transaction=transaction_message(found, full=full))
 
     async def BatchGetTransactions(

@@ -19,7 +19,7 @@ class FakeLedgerReads:
         asked: every question for ids, in order.
         pages: every question for a page, in order.
         cursor: what the next page is told to be.
-        full_reads: every payment read in full.
+        full_reads: every payment read in full, and who read it.
         analysed_after_s: how long an analysis takes.
         analysis: what it comes to.
         fault: raised instead of an answer, where set.
@@ -31,7 +31,7 @@ class FakeLedgerReads:
         self.asked: list[tuple[tuple[str, ...], str]] = []
         self.pages: list[PaymentsQuestion] = []
         self.cursor = ""
-        self.full_reads: list[tuple[str, str]] = []
+        self.full_reads: list[tuple[str, str, str]] = []
         self.analysed_after_s = 0.0
         self.analysis = Analysed(state="none", analysis=None)
         self.fault: Fault | None = None
@@ -42,12 +42,12 @@ class FakeLedgerReads:
         self._fail()
         return [self.payments[source, tx_id] for source in sources if (source, tx_id) in self.payments]
 
-    async def full(self, source: str, tx_id: str, *, timeout_s: float) -> FullPayment:
+    async def full(self, source: str, tx_id: str, *, reader: str, timeout_s: float) -> FullPayment:
         """Return what is known, without an event."""
         self._fail()
         if (source, tx_id) not in self.payments:
             raise Fault(kind=Kind.NOT_FOUND, reason="NOT_FOUND", message="There is no payment of this id.")
-        self.full_reads.append((source, tx_id))
+        self.full_reads.append((source, tx_id, reader))
         payment = self.payments[source, tx_id]
         return FullPayment(**payment, description=None, events=[], analysis=None, analysis_error=None)
 

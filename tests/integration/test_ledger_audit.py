@@ -62,6 +62,20 @@ async def test_a_full_view_is_audited_and_a_basic_one_is_not(ledger: RunningLedg
     assert int(entry["at"]) >= started_ms
 
 
+async def test_whom_a_caller_asks_for_is_in_the_audit(ledger: RunningLedger) -> None:
+    """The name that the caller gives, and nothing that is no name."""
+    request = get(FULL)
+    request.reader = "key-7"
+    await ledger.stub.GetTransaction(request, timeout=10)
+    (entry,) = await audit(ledger)
+    assert (entry["caller"], entry["details"]) == ("plaintext", {"reader": "key-7"})
+    request.reader = "key.secret"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await ledger.stub.GetTransaction(request, timeout=10)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(await audit(ledger)) == 1
+
+
 async def test_what_is_not_there_was_not_seen(ledger: RunningLedger) -> None:
     """A view of no payment leaves no entry."""
     with pytest.raises(grpc.aio.AioRpcError) as refused:

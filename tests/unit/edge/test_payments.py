@@ -207,7 +207,7 @@ async def test_the_full_view_is_read_where_it_is_written_down(edge: Edge, query:
     edge.ledger.payments["autopay", "T-1"] = PAYMENT
     got = await read(edge, view="full", **query)
     assert (got.status, got.json["events"]) == (200, [])
-    assert edge.ledger.full_reads == [("autopay", "T-1")]
+    assert edge.ledger.full_reads == [("autopay", "T-1", "reader")]
 
 
 async def test_a_page_links_to_the_next(edge: Edge) -> None:

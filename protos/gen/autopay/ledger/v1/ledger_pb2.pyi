@@ -275,20 +275,22 @@ class Correction(_message.Message):
     def __init__(self, author: _Optional[str] = ..., note: _Optional[str] = ..., event_id: _Optional[str] = ..., replaced_event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetTransactionRequest(_message.Message):
-    __slots__ = ("source", "tx_id", "view", "min_version", "wait_ms", "wait_for_analysis")
+    __slots__ = ("source", "tx_id", "view", "min_version", "wait_ms", "wait_for_analysis", "reader")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TX_ID_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     MIN_VERSION_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     WAIT_FOR_ANALYSIS_FIELD_NUMBER: _ClassVar[int]
+    READER_FIELD_NUMBER: _ClassVar[int]
     source: str
     tx_id: str
     view: TransactionView
     min_version: int
     wait_ms: int
     wait_for_analysis: bool
-    def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ..., view: _Optional[_Union[TransactionView, str]] = ..., min_version: _Optional[int] = ..., wait_ms: _Optional[int] = ..., wait_for_analysis: bool = ...) -> None: ...
+    reader: str
+    def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ..., view: _Optional[_Union[TransactionView, str]] = ..., min_version: _Optional[int] = ..., wait_ms: _Optional[int] = ..., wait_for_analysis: bool = ..., reader: _Optional[str] = ...) -> None: ...
 
 class GetTransactionResponse(_message.Message):
     __slots__ = ("transaction",)
