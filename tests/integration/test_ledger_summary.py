@@ -96,6 +96,26 @@ async def test_filters_and_limits_hold(mongo_url: str) -> None:
         assert not earlier.rows
 
 
+async def test_a_few_of_many_accounts_have_the_same_sums(mongo_url: str) -> None:
+    """The first three senders are those that a question for all puts first, unknown ones and currencies apart."""
+    async with running_ledger(mongo_url) as ledger:
+        many = [captured(f"T-{number}", 100 + number, sender_account=f"s-{number % 60}") for number in range(60)]
+        more = [captured(f"U-{number}", 7 + number, sender_account=f"s-{number % 3}") for number in range(8)]
+        yen = [captured(f"Y-{number}", 5, "JPY", sender_account="s-1") for number in range(7)]
+        unknown = [captured(f"N-{number}", 1 + number, sender_account="") for number in range(6)]
+        await ledger.record(*many, *more, *yen, *unknown)
+        every = await summarize(ledger, ledger_pb2.SUMMARY_GROUP_SENDER, group_limit=10_000)
+        few = await summarize(ledger, ledger_pb2.SUMMARY_GROUP_SENDER, group_limit=3)
+    assert list(few.rows) == list(every.rows[:3])
+    assert [(row.key["sender"], row.key["currency"], row.count, row.amount.minor_units) for row in few.rows] == [
+        ("s-1", "JPY", 7, 35),
+        ("", "EUR", 6, 21),
+        ("s-0", "EUR", 4, 130),
+    ]
+    assert few.truncated
+    assert not every.truncated
+
+
 async def test_a_sum_beyond_int64_is_out_of_range(mongo_url: str) -> None:
     """A sum that does not fit is refused, not wrapped or rounded."""
     async with running_ledger(mongo_url) as ledger:

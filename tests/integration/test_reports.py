@@ -133,6 +133,13 @@ async def test_pdf_is_made_from_the_page() -> None:
     assert time.process_time() - started < 20
 
 
+async def processor_s(ledger: RunningLedger) -> float:
+    """The CPU seconds that mongod has taken."""
+    status = await ledger.database.client.admin.command("serverStatus")
+    used: dict[str, int] = status["extra_info"]
+    return (used["user_time_us"] + used["system_time_us"]) / 1e6
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
 async def test_a_hundred_thousand_payments_are_reported_in_five_seconds(ledger: RunningLedger) -> None:
@@ -167,12 +174,15 @@ async def test_a_hundred_thousand_payments_are_reported_in_five_seconds(ledger: 
             await transactions.insert_many(batch, ordered=False)
             batch = []
     await transactions.delete_one({"_id": model["_id"]})
-    started = time.perf_counter()
+    started, database_s = time.perf_counter(), await processor_s(ledger)
     report = await Reporter(LedgerFigures(ledger.stub)).report(period)
     html = to_html(report)
-    took_s = time.perf_counter() - started
-    print(f"200,000 payments, half of them reported: {took_s:.2f} s, {len(html):,} characters")  # noqa: T201 - the figure is what this test is for
+    took_s, database_s = time.perf_counter() - started, await processor_s(ledger) - database_s
+    figures = f"{took_s:.2f} s, {database_s:.2f} s of mongod's processor, {len(html):,} characters"
+    print(f"200,000 payments, half of them reported: {figures}")  # noqa: T201 - the figure is what this test is for
     assert abs(report.now.count - 100_000) < 200
     assert report.before.count == 200_000 - report.now.count
     assert report.anomaly_count > 500
     assert took_s <= 5
+    # Whatever else runs here meanwhile; 1.7 s before few accounts of many were added up alone.
+    assert database_s <= 2.5
