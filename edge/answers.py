@@ -11,6 +11,7 @@ from aiohttp import web
 from edge.model import Answer, Disposition, Outcome
 from edge.problems import problem
 from edge.representations import Acknowledged, Acknowledgement
+from edge.whole_response import Head, WholeResponse
 from providers.contract import Provider
 
 # Answer, source, request id, trace id → what is sent, and its outcome in a word for logs and metrics.
@@ -33,7 +34,7 @@ _ACKNOWLEDGED: Final = frozenset(
 # Sending these again can't help: the sender has to change the delivery.
 _UNSTORABLE: Final = "UNSTORABLE"
 _REFUSED_FOR_GOOD: Final = frozenset({"INVALID_FIELD", _UNSTORABLE})
-_JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+_JSON: Final = Head({"Content-Type": "application/json", "Cache-Control": "no-store"})
 # Kept, and not recorded as it came. A third party can't correct it, and would stop sending if it were refused.
 _KEPT_WORDS: Final = {Disposition.UNPROCESSABLE: "unprocessable", Disposition.CONFLICT: "conflict"}
 _EVENTLESS_WORDS: Final[Mapping[Disposition, Acknowledged]] = {
@@ -47,7 +48,7 @@ def answering(provider: Provider) -> Answering:
     if provider.native:
         return native
     body = provider.acknowledgement.body
-    headers = {"Content-Type": provider.acknowledgement.content_type, "Cache-Control": "no-store"}
+    head = Head({"Content-Type": provider.acknowledgement.content_type, "Cache-Control": "no-store"})
 
     def third_party(answer: Answer, source: str, request_id: str, trace_id: str) -> tuple[web.Response, str]:
         del source
@@ -56,7 +57,7 @@ def answering(provider: Provider) -> Answering:
         if not answer.durable or answer.disposition is Disposition.UNKNOWN:
             return not_durable(answer.reason, request_id, trace_id), "not_durable"
         word = _KEPT_WORDS.get(answer.disposition) or _word(answer)
-        return web.Response(body=body, headers=headers), word
+        return WholeResponse(head, body), word
 
     return third_party
 
@@ -117,7 +118,7 @@ def _acknowledged(answer: Answer, source: str, request_id: str, trace_id: str) -
         }
     else:
         body = {"status": word, "source": source, "request_id": request_id, "trace_id": trace_id}
-    return web.Response(body=orjson.dumps(body), headers=_JSON), word
+    return WholeResponse(_JSON, orjson.dumps(body)), word
 
 
 def _word(answer: Answer) -> Acknowledged:

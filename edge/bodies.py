@@ -35,13 +35,13 @@ class BodyReader:
                 reason="UNSUPPORTED_MEDIA",
                 message="Content-Encoding is not accepted; send the body as it was signed.",
             )
-        declared = request.content_length
-        if declared is not None and declared > BODY_BYTES_MAX:
-            raise _too_large()
         content = request.content
         if content.is_eof():
             # The usual case: the whole body came with the headers, and no timer is needed.
             return _checked(content.read_nowait())
+        declared = request.content_length
+        if declared is not None and declared > BODY_BYTES_MAX:
+            raise _too_large()
         return await self._read_slowly(request, declared)
 
     async def _read_slowly(self, request: web.Request, declared: int | None) -> bytes:

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from edge import unserved
 from edge.bodies import BODY_BYTES_MAX
-from edge.connections import ConnectionLimits, Connections, Runner, site
+from edge.connections import DIRECT, ConnectionLimits, Connections, Runner, site
 from edge.networks import networks_of
 from edge.problems import problem
 from edge.settings import EdgeSettings
@@ -42,10 +42,10 @@ def application(
         return problem(404, "SOURCE_UNKNOWN", detail, request_id=ids.next(), trace_id="")
 
     # Each has a route of its own, found by one look into a table; one that is off now may get a secret later.
-    for source in configured.values():
-        handler = webhooks.handler(source)
-        for path in source.paths:
-            app.router.add_post(path, handler)
+    by_source = [(source, webhooks.handler(source)) for source in configured.values()]
+    app[DIRECT] = {path: handler for source, handler in by_source for path in source.paths}
+    for path, handler in app[DIRECT].items():
+        app.router.add_post(path, handler)
     app.router.add_post("/webhooks/{source}", unknown_source)
     app.add_routes(routes)
     unserved.add(app, ids)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from msgspec import Struct
+
 from edge.representations import Analysis, AnalysisState, Risk, Status
 
 
@@ -32,8 +34,7 @@ class Outcome(IntEnum):
     CONFLICT = 5
 
 
-@dataclass(slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, kw_only=True, gc=False):
     """A verified request. Times are milliseconds since the Unix epoch; `signed_at_ms` is 0 where nothing was signed."""
 
     delivery_id: str
@@ -47,8 +48,7 @@ class Delivery:
     traceparent: str
 
 
-@dataclass(slots=True, kw_only=True)
-class EventAnswer:
+class EventAnswer(Struct, kw_only=True, gc=False):
     """What became of one payment event."""
 
     tx_id: str
@@ -60,8 +60,7 @@ class EventAnswer:
     risk: Risk | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, kw_only=True, gc=False):
     """What became of one delivery; only a durable one may be acknowledged."""
 
     disposition: Disposition
