@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from msgspec.structs import replace
 
 from services.ledger import counting
 from services.ledger.counting import flags_of
-from services.ledger.model import Event, Outcome, Payment, Status, StoredEvent, Totals
+from services.ledger.model import Event, EventKind, Flag, Outcome, Payment, Status, StoredEvent, Totals
 from services.ledger.tally import Tally
 
+NOTHING: Final = Totals()
 NONE_SPILLED: Final[Mapping[str, StoredEvent]] = {}
 
 
@@ -129,30 +131,50 @@ def counted(events: Iterable[StoredEvent], corrections: Sequence[Event]) -> list
 
 def _opened(stored: StoredEvent, source: str) -> Payment:
     event = stored.event
-    tally = Tally()
-    counting.add(tally, event)
-    totals = counting.totals_of(tally)
+    amount = event.amount
+    opening = _opening(event.kind, stated=amount is not None, fixed=event.amount_fixed, cumulative=event.cumulative)
     return Payment(
         id=f"{source}:{event.tx_id}",
         source=source,
         tx_id=event.tx_id,
         version=1,
-        status=counting.status_of(tally, totals),
-        totals=totals,
-        flags=flags_of(totals, tally.fixed),
-        amount=counting.amount_of(tally, totals),
-        amount_fixed=bool(tally.fixed),
+        status=opening.status,
+        totals=NOTHING if amount is None or not opening.total else Totals(**{opening.total: amount}),
+        flags=opening.flags,
+        amount=amount or None,
+        amount_fixed=event.amount_fixed and amount is not None,
         currency=event.currency,
         exponent=event.exponent,
         sender=event.sender,
         receiver=event.receiver,
         description=event.description,
-        aliases=tuple(sorted(set(event.aliases))),
+        aliases=tuple(sorted(set(event.aliases))) if event.aliases else (),
         risk=event.risk,
         recorded_at_ms=stored.recorded_at_ms,
         updated_at_ms=stored.recorded_at_ms,
         events=(stored,),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a first event makes of a payment: the total its amount is, empty for none, the status and the flags."""
+
+    total: str
+    status: Status
+    flags: tuple[Flag, ...]
+
+
+@cache
+def _opening(kind: EventKind, *, stated: bool, fixed: bool, cumulative: bool) -> _Opening:
+    """Fold one event of a kind. It is the same for every amount above zero, so each kind is asked only once."""
+    event = Event(
+        tx_id="", event_id="", kind=kind, amount=1 if stated else None, amount_fixed=fixed, cumulative=cumulative
+    )
+    tally = tally_of((event,))
+    totals = counting.totals_of(tally)
+    total = next((name for name in totals.__struct_fields__ if getattr(totals, name)), "")
+    return _Opening(total, counting.status_of(tally, totals), flags_of(totals, tally.fixed))
 
 
 def _extended(payment: Payment, stored: StoredEvent, corrections: list[Event]) -> tuple[Payment, Outcome]:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import bson
-from bson import CodecOptions, DatetimeMS, Int64
+from bson import CodecOptions, Int64
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
 from services.ledger.adapters.analysis_documents import of_queued, to_analysis
-from services.ledger.adapters.event_documents import integer, of_event, of_tally, to_events, to_tally
+from services.ledger.adapters.event_documents import date, integer, of_event, of_tally, to_events, to_tally
 from services.ledger.model import Delivery, Disposition, Flag, Item, Payment, Status, Totals, Unstorable
 from services.ledger.schema import TooNew
 
@@ -31,6 +31,7 @@ CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 _STATUSES: Final = {status: status.name.lower() for status in Status}
 _FLAGS: Final = {flag: flag.name.lower() for flag in Flag}
 _ONE: Final = Int64(1)
+_ZERO: Final = Int64(0)
 DISPOSITIONS: Final = {disposition: disposition.name.lower() for disposition in Disposition}
 
 
@@ -66,14 +67,14 @@ def state_of(payment: Payment) -> dict[str, Any]:
         "version": payment.version,
         "status": _STATUSES[payment.status],
         "totals": {
-            "authorized": Int64(totals.authorized),
-            "captured": Int64(totals.captured),
-            "refunded": Int64(totals.refunded),
-            "disputed": Int64(totals.disputed),
+            "authorized": Int64(totals.authorized) if totals.authorized else _ZERO,
+            "captured": Int64(totals.captured) if totals.captured else _ZERO,
+            "refunded": Int64(totals.refunded) if totals.refunded else _ZERO,
+            "disputed": Int64(totals.disputed) if totals.disputed else _ZERO,
         },
         "flags": [_FLAGS[flag] for flag in payment.flags],
         "amount_fixed": payment.amount_fixed,
-        "updated_at": DatetimeMS(payment.updated_at_ms),
+        "updated_at": date(payment.updated_at_ms),
     }
     if payment.amount is not None:
         state["amount"] = Int64(payment.amount)
@@ -101,7 +102,7 @@ def of_payment(payment: Payment) -> dict[str, Any]:
         "source": payment.source,
         "tx_id": payment.tx_id,
         **state_of(payment),
-        "recorded_at": DatetimeMS(payment.recorded_at_ms),
+        "recorded_at": date(payment.recorded_at_ms),
         "events": [of_event(stored) for stored in payment.events],
     }
     if payment.spilled is not None:
@@ -115,7 +116,7 @@ def of_delivery(
     delivery_key: str, item: Item, delivery: Delivery, disposition: Disposition, *, now_ms: int
 ) -> dict[str, Any]:
     """Return what arrived as its document; `count` says how often the same bytes came."""
-    now = DatetimeMS(now_ms)
+    now = date(now_ms)
     document: dict[str, Any] = {
         "_id": delivery_key,
         "schema": SCHEMA,
@@ -126,7 +127,7 @@ def of_delivery(
         "headers": dict(delivery.headers),
         "key_id": delivery.key_id,
         "delivery_id": item.delivery_id,
-        "received_at": DatetimeMS(delivery.received_at_ms),
+        "received_at": date(delivery.received_at_ms),
         "recorded_at": now,
         "last_seen_at": now,
         "traceparent": delivery.traceparent,
@@ -135,11 +136,11 @@ def of_delivery(
         "count": _ONE,
     }
     if delivery.signed_at_ms:
-        document["signed_at"] = DatetimeMS(delivery.signed_at_ms)
+        document["signed_at"] = date(delivery.signed_at_ms)
     if item.detail:
         document["detail"] = item.detail
     if disposition is Disposition.WAITING:
-        document["due"] = DatetimeMS(now_ms)
+        document["due"] = now
     return document
 
 

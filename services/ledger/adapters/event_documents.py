@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
-from bson import DatetimeMS, Int64
+from bson import Int64
 
 from services.ledger.correction import Correction
 from services.ledger.model import Event, EventKind, Outcome, StoredEvent
@@ -17,6 +19,15 @@ _KIND_OF: Final = {name: kind for kind, name in _KINDS.items()}
 _OUTCOME_OF: Final = {name: outcome for outcome, name in _OUTCOMES.items()}
 
 
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - BSON's encoder takes a date without a zone for UTC, and fastest
+
+
+@lru_cache(maxsize=4_096)
+def date(time_ms: int) -> datetime:
+    """Return a time in milliseconds since the Unix epoch as what BSON encodes fastest; a batch has few different."""
+    return _EPOCH + timedelta(milliseconds=time_ms)
+
+
 def of_event(stored: StoredEvent) -> dict[str, Any]:
     """Return an event as it is embedded in its payment."""
     document = of_fact(stored.event)
@@ -24,7 +35,7 @@ def of_event(stored: StoredEvent) -> dict[str, Any]:
     if stored.delivery:
         document["delivery"] = stored.delivery
     document["delivery_id"] = stored.delivery_id
-    document["recorded_at"] = DatetimeMS(stored.recorded_at_ms)
+    document["recorded_at"] = date(stored.recorded_at_ms)
     return document
 
 
@@ -44,7 +55,7 @@ def of_fact(event: Event) -> dict[str, Any]:
     if event.receiver:
         document["receiver_account"] = event.receiver
     if event.time_ms:
-        document["time"] = DatetimeMS(event.time_ms)
+        document["time"] = date(event.time_ms)
         document["time_signed"] = event.time_signed
     if event.description:
         document["description"] = event.description

@@ -179,7 +179,7 @@ def _risk(message: risk_pb2.Risk) -> dict[str, Any]:
                 "code": reason.code,
                 "sentence": reason.sentence,
                 "contribution": reason.contribution,
-                "evidence": dict(reason.evidence),
+                "evidence": dict(evidence) if (evidence := reason.evidence) else {},
             }
             for reason in message.reasons
         ],

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from services.ledger import counting
 from services.ledger.counting import flags_of
-from services.ledger.folding import apply, status_of, totals_of
+from services.ledger.folding import apply, status_of, tally_of, totals_of
 from services.ledger.model import (
     AMOUNT_MAX,
     Event,
@@ -143,6 +144,21 @@ def test_a_conflicting_event_never_changes_the_payment(data: st.DataObject, even
         assert outcome is Outcome.CONFLICT
         assert conflict is not None
         assert conflict.field == field
+
+
+@given(events=events_of_one_payment())
+def test_a_first_event_makes_what_folding_it_alone_does(events: list[Event]) -> None:
+    """The short way for a payment's first event and the fold over a set agree, whatever the event."""
+    for first in events:
+        payment = fold([first])
+        tally = tally_of([first])
+        totals = counting.totals_of(tally)
+        assert payment.totals == totals
+        assert payment.status == counting.status_of(tally, totals)
+        assert payment.flags == flags_of(totals, tally.fixed)
+        assert payment.amount == counting.amount_of(tally, totals)
+        assert payment.amount_fixed == bool(tally.fixed)
+        assert payment.description == tally.description
 
 
 @given(events=events_of_one_payment())
