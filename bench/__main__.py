@@ -32,7 +32,7 @@ def run(
     everything: Annotated[bool, typer.Option("--all", help="Run every section; takes half an hour.")] = False,
     server: Annotated[list[str] | None, typer.Option(help="A server to measure; repeat for more.")] = None,
     duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 5.0,
-    concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,512",
+    concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,1024",
     rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
     out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),
     payments: Annotated[int, typer.Option(min=1_000, help="The largest ledger that is read from.")] = 50_000,
