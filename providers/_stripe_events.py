@@ -10,7 +10,9 @@ from providers.dispute_reasons import by_word
 from providers.reading import Path, Reading
 from providers.strict_json import NumberToken
 
-# https://docs.stripe.com/currencies: two decimals, always 00, for compatibility; and no fifths of an ariary.
+# https://docs.stripe.com/currencies#special-cases: ISK and UGX keep two decimals, always 00, for compatibility (of ISK
+# also https://support.stripe.com/questions/deprecation-of-fractional-isk-charges-and-refunds), and
+# https://docs.stripe.com/currencies#zero-decimal has MGA, whose fifths it does not count.
 _DECIMALS: Final[Mapping[str, int]] = {"ISK": 2, "UGX": 2, "MGA": 0}
 # https://docs.stripe.com/changelog/basil/2025-03-31: before it, what is released uncaptured counts as refunded.
 _RELEASES_APART: Final = "2025-03-31"

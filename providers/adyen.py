@@ -32,7 +32,7 @@ _ITEMS: Final = "notificationItems"
 _ITEM: Final = "NotificationRequestItem"
 # The ledger takes 100 events of a delivery, and an item may be two.
 _ITEMS_MAX: Final = 50
-# https://docs.adyen.com/development-resources/currency-codes: "differs from standard".
+# https://docs.adyen.com/development-resources/currency-codes marks these four as different from the standard.
 _DECIMALS: Final[Mapping[str, int]] = {"CLP": 2, "CVE": 0, "IDR": 0, "ISK": 2}
 _BOOLEANS: Final[Mapping[object, str]] = {True: "true", False: "false"}
 _LIVE: Final[Mapping[str, bool]] = {"true": True, "false": False}

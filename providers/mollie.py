@@ -1,4 +1,8 @@
-"""Mollie: next-generation webhooks, HMAC-SHA256 of the body in hexadecimal; the body holds the entity as it was."""
+"""Mollie: next-generation webhooks, HMAC-SHA256 of the body in hexadecimal; the body holds the entity as it was.
+
+How it signs: https://docs.mollie.com/reference/webhooks-best-practices, and `SignatureValidator` in Mollie's own
+mollie-api-php, which takes the header as often as it comes: while a secret is rotated, both sign for a day.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,10 @@ from providers.reading import Path, Reading
 from providers.stating import ENDS_WHOLE, NO_AMOUNT, Amount, stated
 from providers.verification import hex_digest, invalid, key_of, required
 
+_HEADER: Final = "X-Mollie-Signature"
 _PREFIX: Final = "sha256="
+# One by each secret while one replaces the other.
+_SIGNATURES_MAX: Final = 2
 # The classic webhook: a form with an id and nothing else. What happened would have to be fetched.
 _CLASSIC: Final = re.compile(rb"id=[A-Za-z0-9_.%-]{1,100}").fullmatch
 
@@ -83,11 +90,7 @@ class MollieProvider:
             Refused: as the contract says.
         """
         del now_s, window
-        signature = required(headers, "X-Mollie-Signature")
-        if not signature.startswith(_PREFIX):
-            raise invalid("X-Mollie-Signature must start with sha256=.")
-        given = hex_digest(signature.removeprefix(_PREFIX))
-        return Verified(key_of((given,), body, secrets), body, None)
+        return Verified(key_of(_signatures(headers), body, secrets), body, None)
 
     def map(self, body: bytes, headers: Mapping[str, bytes]) -> Sequence[Event]:
         """Return the event that the entity's state means; none where the body holds no entity of a payment.
@@ -117,6 +120,22 @@ class MollieProvider:
         reading.check_mode(*entity, "mode", stated_live=stated_live, expected_live=self._live)
         reading.check()
         return (event,)
+
+
+def _signatures(headers: HeaderLookup) -> Sequence[bytes]:
+    """Return the signatures, each of which must be one; of two, one by a secret that is ours is enough.
+
+    The header may come twice, or as one list, which is what a proxy makes of that. A signature that is there twice is
+    none of Mollie's doing, and is refused like any other doubled header.
+    """
+    values = headers.getall(_HEADER, ())
+    if len(values) <= 1:
+        values = required(headers, _HEADER).split(", ")
+    if len(values) > _SIGNATURES_MAX or len(set(values)) < len(values):
+        raise invalid(f"{_HEADER} occurs too often.")
+    if not all(value.startswith(_PREFIX) for value in values):
+        raise invalid(f"{_HEADER} must start with {_PREFIX}.")
+    return [hex_digest(value.removeprefix(_PREFIX)) for value in values]
 
 
 def _payment(reading: Reading, entity: Path) -> Event | None:

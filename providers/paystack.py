@@ -1,4 +1,8 @@
-"""Paystack: HMAC-SHA512 of the body in lower-case hexadecimal; charges, refunds and disputes by their reference."""
+"""Paystack: HMAC-SHA512 of the body in lower-case hexadecimal; charges, refunds and disputes by their reference.
+
+How it signs: https://paystack.com/docs/payments/webhooks/; its amounts, hundredths in every currency, in those without
+a subunit (XOF, RWF), too: https://paystack.com/docs/api/#supported-currency.
+"""
 
 from __future__ import annotations
 

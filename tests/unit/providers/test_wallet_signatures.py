@@ -45,6 +45,43 @@ def test_mollie_classic_is_unsigned_and_refused() -> None:
     assert refused(mollie.PROVIDER, b"id=tr_5B8cwPMGnU6qLbRvo7qEZo", CIMultiDictProxy(CIMultiDict()), SECRET)
 
 
+def mollie_values(*names: str) -> tuple[str, ...]:
+    """Values of Mollie's header over the first body of its file: by its secrets, by a foreign one, or no signature."""
+    file = vectors.load("mollie")
+    secrets = {"current": file.secrets.current, "previous": file.secrets.previous, "foreign": file.secrets.foreign}
+    signed = {name: file.recipe.sign(file.first.body, each.value) for name, each in secrets.items()}
+    texts = {name: request.value("X-Mollie-Signature") for name, request in signed.items()}
+    return tuple(
+        {**texts, "malformed": "sha256=zz", "bare": texts["current"].removeprefix("sha256=")}[name] for name in names
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "key"),
+    [
+        (("current", "previous"), "current"),
+        (("foreign", "current"), "current"),
+        (("current", "foreign"), "current"),
+        (("foreign", "foreign"), ""),
+        (("current", "current"), ""),
+        (("current", "malformed"), ""),
+        (("current", "bare"), ""),
+        (("current", "previous", "foreign"), ""),
+    ],
+)
+@pytest.mark.parametrize("joined", [False, True], ids=["two headers", "one list"])
+def test_mollie_signs_twice_while_it_rotates(names: tuple[str, ...], key: str, joined: bool) -> None:
+    """Of two different signatures one has to be right; the same one twice, a third, or none that is one is refused."""
+    file, values = vectors.load("mollie"), mollie_values(*names)
+    given = [("X-Mollie-Signature", value) for value in ([", ".join(values)] if joined else values)]
+    headers, body = CIMultiDictProxy(CIMultiDict(given)), file.first.body
+    if not key:
+        assert refused(file.provider, body, headers, file.secrets.current)
+        return
+    verified = file.provider.verify(body, headers, file.secrets, now_s=NOW_S, window=WINDOW)
+    assert verified.key_id == key
+
+
 @pytest.mark.parametrize("name", WITHOUT_A_TIME)
 def test_another_schemes_digest_is_no_signature(name: str) -> None:
     """The right secret under another scheme's algorithm, encoding or prefix does not verify."""
