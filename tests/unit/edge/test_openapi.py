@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import seed as hypothesis_seed
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -22,7 +26,9 @@ from tests.unit.edge.rig import API_KEY, Edge, running_edge, signed
 from tests.unit.edge.test_payments import PAYMENT
 
 KEY = {"X-API-Key": API_KEY}
+SEED = int(os.environ.get("AUTOPAY_FUZZ_SEED", "3"))
 CASES = 25
+CASES_NIGHTLY = 2_000
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -74,15 +80,30 @@ async def test_every_reference_leads_somewhere(edge: Edge) -> None:
 async def test_no_read_that_is_made_of_the_document_meets_a_bug(edge: Edge, mode: str) -> None:
     """Of generated questions, right and wrong ones, every answer has a described status, type, headers and body."""
     schema = schemathesis.openapi.from_dict(await document(edge))
-    statuses = await asyncio.to_thread(ask, schema, f"http://{edge.host}:{edge.port}", mode)
+    statuses = await asyncio.to_thread(ask, schema, f"http://{edge.host}:{edge.port}", mode, cases=CASES)
     assert 200 in statuses
     if mode == "negative":
         assert 422 in statuses
 
 
-def ask(schema: Any, base_url: str, mode: str) -> set[int]:
-    """Send cases of every GET; return the statuses that came."""
-    statuses = set()
+@pytest.mark.nightly
+@pytest.mark.timeout(2_000)
+@pytest.mark.parametrize("mode", ["positive", "negative"])
+async def test_no_read_meets_a_bug_by_night(
+    edge: Edge, mode: str, record_property: Callable[[str, object], None]
+) -> None:
+    """The same, of many more, which differ from night to night."""
+    schema = schemathesis.openapi.from_dict(await document(edge))
+    url = f"http://{edge.host}:{edge.port}"
+    statuses = await asyncio.to_thread(ask, schema, url, mode, cases=CASES_NIGHTLY, seed=SEED)
+    record_property("http_fuzz", f"{mode}, seed {SEED}: {dict(statuses)}")
+    assert statuses.total() > CASES_NIGHTLY
+    assert not [line for line in edge.lines() if line["level"] == "error"]
+
+
+def ask(schema: Any, base_url: str, mode: str, *, cases: int, seed: int | None = None) -> Counter[int]:
+    """Send cases of every GET, the same ones always where there is no seed; return how often each status came."""
+    statuses: Counter[int] = Counter()
     for found in schema.get_all_operations():
         operation = found.ok()
         if operation.method != "get":
@@ -96,18 +117,23 @@ def ask(schema: Any, base_url: str, mode: str) -> set[int]:
         def check(case: Any) -> None:
             response = case.call(base_url=base_url, headers=KEY, timeout=10)
             case.validate_response(response, checks=CHECKS)
-            statuses.add(response.status_code)
+            statuses[response.status_code] += 1
 
         if generated is not None:
             each = settings(
-                max_examples=CASES,
+                max_examples=cases,
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
-                derandomize=True,
+                derandomize=seed is None,
             )
-            each(given(case=generated)(check))()
+            each(seeded(given(case=generated)(check), seed))()
     return statuses
+
+
+def seeded(test: Any, number: int | None) -> Any:
+    """Return a test that begins with a seed, where there is one."""
+    return test if number is None else hypothesis_seed(number)(test)
 
 
 def has_input(operation: Any, mode: str) -> bool:
