@@ -38,9 +38,10 @@ class Certificates:
     What has verified a delivery is kept apart, where URLs that strangers make up can't push it out.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        """Fetch with `session`, which the caller closes."""
+    def __init__(self, session: aiohttp.ClientSession, *, proxy: str = "") -> None:
+        """Fetch with `session`, which the caller closes, through `proxy` where there is one: a tunnel, TLS inside."""
         self._session = session
+        self._proxy = proxy or None
         self._believed: OrderedDict[str, _Kept] = OrderedDict()
         self._tried: OrderedDict[str, _Kept] = OrderedDict()
         self._fetches: dict[str, asyncio.Task[bytes]] = {}
@@ -99,7 +100,7 @@ class Certificates:
         if urlsplit(url).scheme != "https":
             return b""
         # A redirect would lead to a host that nobody vouched for.
-        async with self._session.get(url, allow_redirects=False) as response:
+        async with self._session.get(url, allow_redirects=False, proxy=self._proxy) as response:
             if response.status != _OK:
                 return b""
             content = await response.content.read(_BYTES_MAX + 1)

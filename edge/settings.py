@@ -72,6 +72,13 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_PAYPAL_WEBHOOK_ID",
         description="The id PayPal gave the webhook: what the source `paypal` verifies with.",
     )
+    certificate_proxy: str = Field(
+        default="",
+        pattern=r"^(https?://[^/@]+/?)?$",
+        validation_alias="EDGE_CERTIFICATE_PROXY",
+        description="Where nothing else leads out: the URL of the HTTP proxy through which the certificates that "
+        "PayPal signs with are fetched, for example http://proxy:3128; empty for directly.",
+    )
     secrets_dir: Path | None = Field(
         default=None,
         validation_alias="EDGE_SECRETS_DIR",

@@ -162,7 +162,7 @@ def _webhooks(
 ) -> Webhooks:
     settings = core.settings
     return Webhooks(
-        certificates=Certificates(session),
+        certificates=Certificates(session, proxy=settings.certificate_proxy),
         limits=core.budgets,
         bodies=BodyReader(timeout_s=settings.body_timeout_s, unverified_bytes_max=settings.unverified_bytes_max),
         batcher=batcher,

@@ -8,25 +8,29 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from autopay_cli.embedded_mongo import EmbeddedMongo
+from autopay_cli.recipes import signing_certificates
 from autopay_cli.recipes.signing import Request
+from autopay_cli.recipes.signing_certificates import CertificateRecipe
 from providers import money
 from providers.sources import path_of, variable_of
 from tests.conformance import vectors
 from tests.conformance.vectors import Course, Delivery, Vectors
+from tests.connect_proxy import Proxied, proxied_site
 from tests.mesh_audit import auditing
 from tests.mesh_processes import API_KEY, RunningMesh, running_mesh
 from tests.servers import bare_environment, fresh_database
 
-# PayPal's certificate is fetched from PayPal's own hosts only; tests/unit/edge answers for them.
-_ELSEWHERE: Final = frozenset({"paypal"})
 _DECLINED: Final = re.compile(r"declined|failed|refused|denied").match
 _TOTALS: Final = ("authorized", "captured", "refunded", "disputed")
 # An event that waited for its payment is recorded a moment after it.
@@ -41,6 +45,7 @@ class Life:
     file: Vectors
     course: Course
     secret: str
+    roots: str = ""
 
     def request(self, delivery: Delivery) -> Request:
         """The delivery signed now, with the headers that no signature covers."""
@@ -77,7 +82,7 @@ class Life:
             lines.append(f"url = {_toml(options['url'])}")
         if "live" in options:
             lines.append(f"mode = {_toml('live' if options['live'] else 'test')}")
-        if table := {**options.get("table", {}), **self.file.recipe.options}:
+        if table := {**options.get("table", {}), **({"extra_roots": self.roots} if self.roots else {})}:
             lines.append(f"options = {_toml(table)}")
         return "\n".join(lines)
 
@@ -94,8 +99,6 @@ def _lives() -> Iterator[Life]:
     """The longest sequence of each file, and one that begins with a decline, where there is one."""
     for name in vectors.names():
         file = vectors.load(name)
-        if file.provider.name in _ELSEWHERE:
-            continue
         longest = max(file.sequences, key=lambda course: len(course.deliveries))
         declined = next((course for course in file.sequences if _DECLINED(course.name)), longest)
         yield Life(f"{name}-life", file, longest, file.secrets.current.value)
@@ -105,11 +108,44 @@ def _lives() -> Iterator[Life]:
 LIVES: Final = list(_lives())
 
 
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An authority of today, and PayPal's site with a certificate by it, behind a proxy."""
+
+    pem: str
+    site: Proxied
+    trusted: Path
+
+
 @pytest.fixture(scope="module")
-def mesh(mongo_server: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
-    """A mesh with a source for every life."""
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """What vouches for PayPal here, and where its certificate is fetched."""
+    recipe, now, day = vectors.load("paypal").recipe, datetime.now(UTC), timedelta(days=1)
+    assert isinstance(recipe, CertificateRecipe)
+    directory = tmp_path_factory.mktemp("paypal")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(signing_certificates, "NOW", now)
+        own = signing_certificates.authority("An authority of today")
+    chain = signing_certificates.issued(
+        own, signing_certificates.rsa_key(), [recipe.host], since=now - day, until=now + day
+    )
+    host = urlsplit(recipe.templates["PAYPAL-CERT-URL"]).hostname or ""
+    with proxied_site(host, directory, chain) as site:
+        yield Authority(own.pem.decode(), site, directory / f"{host}.pem")
+
+
+@pytest.fixture(scope="module")
+def mesh(
+    mongo_server: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[RunningMesh]:
+    """A mesh with a source for every life, which fetches PayPal's certificate through a proxy."""
+    paypal = {life.source for life in LIVES if life.file.provider.name == "paypal"}
     environment = {
-        "AUTOPAY_SOURCES": "\n".join(life.table for life in LIVES),
+        "AUTOPAY_SOURCES": "\n".join(
+            replace(life, roots=authority.pem if life.source in paypal else "").table for life in LIVES
+        ),
+        "EDGE_CERTIFICATE_PROXY": authority.site.url,
+        "SSL_CERT_FILE": str(authority.trusted),
         "EDGE_LIMIT_UNVERIFIED": "off",
         "EDGE_LIMIT_READS": "off",
         **{f"WEBHOOK_SECRET_{variable_of(life.source)}": life.secret for life in LIVES},
@@ -225,3 +261,9 @@ async def test_a_mock_sender_plays_a_configured_source(mesh: RunningMesh, life: 
     code, printed = await command(mesh, life, "conformance", url)
     assert code == 0, printed
     assert "every answer as it must be" in printed
+
+
+def test_paypals_certificate_came_through_the_proxy(authority: Authority, mesh: RunningMesh) -> None:
+    """It was fetched once for every payment above, from PayPal's own host, in a tunnel."""
+    del mesh
+    assert authority.site.hosts == ["api.sandbox.paypal.com:443"]
