@@ -14,19 +14,19 @@ import re
 import threading
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, TraceIdRatioBased
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, TraceFlags
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, TraceFlags
 
 from mesh import masking, otlp, resource
+from mesh.spans import Exporting, ItemSpan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.util.types import AttributeValue
 
 LINKS_MAX: Final = 128
@@ -35,17 +35,7 @@ _SHUTDOWN_S_MAX: Final = 2.0
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII)
 # The lowest bit of the flags says sampled; others, like "the id is random" (2), may be set beside it.
 _SAMPLED: Final = frozenset("13579bdf")
-
-
-class _PresetIds(RandomIdGenerator):
-    """Lets a root span take the trace id that the sampling decision was made on."""
-
-    def __init__(self) -> None:
-        self.next_trace_id = 0
-
-    def generate_trace_id(self) -> int:
-        preset, self.next_trace_id = self.next_trace_id, 0
-        return preset or super().generate_trace_id()
+_RANDOM_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED | 2)
 
 
 class Root:
@@ -63,23 +53,21 @@ class Root:
 class Tracing:
     """Makes spans of one process; exports only where an OTLP endpoint is configured."""
 
-    def __init__(self, provider: TracerProvider | None, *, ratio: float, ids: _PresetIds | None = None) -> None:
-        """Trace through `provider`, or only hand out ids where it is None."""
-        self._provider = provider
-        self._ids = ids
-        self._tracer = provider.get_tracer("autopay") if provider is not None else None
-        self._bound = TraceIdRatioBased.get_bound_for_rate(ratio) if provider is not None else 0
+    def __init__(self, exporting: Exporting | None, *, ratio: float, processor: SpanProcessor | None = None) -> None:
+        """Make spans for `exporting`, or only hand out ids where it is None; `processor` is shut down at the end."""
+        self._exporting = exporting
+        self._processor = processor
+        self._bound = TraceIdRatioBased.get_bound_for_rate(ratio) if exporting is not None else 0
 
     def root(self, name: str, foreign: str = "", *, kind: SpanKind = SpanKind.SERVER) -> Root:
         """Begin a trace of our own; a foreign traceparent (the sender's) is linked, never continued."""
         trace_id = random.getrandbits(128) or 1
-        if trace_id & 0xFFFF_FFFF_FFFF_FFFF >= self._bound or self._tracer is None or self._ids is None:
+        if trace_id & 0xFFFF_FFFF_FFFF_FFFF >= self._bound or self._exporting is None:
             text = f"{trace_id:032x}"
             return Root(text, f"00-{text}-{random.getrandbits(64) or 1:016x}-00", None)
-        self._ids.next_trace_id = trace_id
-        context = parse(foreign)
-        links = [Link(context)] if context is not None else None
-        span = self._tracer.start_span(name, context=Context(), kind=kind, links=links)
+        context = parse(foreign) if foreign else None
+        links = (Link(context),) if context is not None else ()
+        span = ItemSpan(name, _own(trace_id, _RANDOM_SAMPLED), self._exporting, kind=kind, links=links)
         return Root(f"{trace_id:032x}", traceparent_of(span), span)
 
     def item(
@@ -92,27 +80,26 @@ class Tracing:
         start_ns: int | None = None,
     ) -> Span | None:
         """Return a span below `traceparent` if its trace is sampled, else None."""
-        if self._tracer is None or traceparent[-1:] not in _SAMPLED:
+        if self._exporting is None or traceparent[-1:] not in _SAMPLED:
             return None
         parent = parse(traceparent)
         if parent is None:
             return None
-        above = trace.set_span_in_context(NonRecordingSpan(parent), Context())
-        return self._tracer.start_span(name, context=above, kind=kind, links=links, start_time=start_ns)
+        context = _own(parent.trace_id, parent.trace_flags)
+        return ItemSpan(name, context, self._exporting, kind=kind, parent=parent, links=links, start_ns=start_ns)
 
     def batch(self, name: str, spans: Sequence[Span], attributes: Mapping[str, AttributeValue]) -> Span | None:
         """Return a span of its own trace for a command that serves a batch, linked to the sampled items in it."""
-        if self._tracer is None or not spans:
+        if self._exporting is None or not spans:
             return None
         links = [Link(span.get_span_context()) for span in spans[:LINKS_MAX]]
-        return self._tracer.start_span(
-            name, context=Context(), kind=SpanKind.CLIENT, links=links, attributes=dict(attributes)
-        )
+        context = _own(random.getrandbits(128) or 1, _RANDOM_SAMPLED)
+        return ItemSpan(name, context, self._exporting, kind=SpanKind.CLIENT, links=links, attributes=attributes)
 
     def shutdown(self) -> None:
         """Export what is left, within two seconds: a receiver that is away must not hold up a drain."""
-        if self._provider is not None:
-            last = threading.Thread(target=self._provider.shutdown, daemon=True)
+        if self._processor is not None:
+            last = threading.Thread(target=self._processor.shutdown, daemon=True)
             last.start()
             last.join(_SHUTDOWN_S_MAX)
 
@@ -167,13 +154,13 @@ def configure(process: str, *, exporter: SpanExporter | None = None) -> Tracing:
     chosen = exporter or otlp.span_exporter()
     if chosen is None:
         return Tracing(None, ratio=0)
-    ids = _PresetIds()
-    # The root decides by ratio in `Tracing.root`; everything that reaches the provider has been decided already.
-    provider = TracerProvider(
-        sampler=ALWAYS_ON, resource=resource.describe(process), id_generator=ids, shutdown_on_exit=False
-    )
-    provider.add_span_processor(BatchSpanProcessor(MaskingExporter(chosen)))
-    return Tracing(provider, ratio=_ratio_from_environment(), ids=ids)
+    processor = BatchSpanProcessor(MaskingExporter(chosen))
+    exporting = Exporting(resource.describe(process), InstrumentationScope("autopay"), processor.on_end)
+    return Tracing(exporting, ratio=_ratio_from_environment(), processor=processor)
+
+
+def _own(trace_id: int, flags: TraceFlags) -> SpanContext:
+    return SpanContext(trace_id, random.getrandbits(64) or 1, is_remote=False, trace_flags=flags)
 
 
 def parse(traceparent: str) -> SpanContext | None:
