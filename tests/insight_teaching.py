@@ -40,10 +40,10 @@ def taught_profiles(
     payments: Iterable[Payment | None], known: Mapping[str, ProfileState] | None = None
 ) -> dict[str, ProfileState]:
     """The profiles after the same."""
-    profiles = {key: Profile(key, state) for key, state in (known or {}).items()}
+    profiles = {key: Profile.of(key, state) for key, state in (known or {}).items()}
     for ordinal, payment in enumerate(filter(None, payments)):
         keys = keys_of(payment)
-        sender, receiver, population = (profiles.setdefault(key, Profile(key)) if key else None for key in keys)
+        sender, receiver, population = (profiles.setdefault(key, Profile.of(key)) if key else None for key in keys)
         teach(payment, sender, receiver, population, 2**60 + ordinal)
     return {key: profile.state() for key, profile in profiles.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +24,7 @@ class CacheLimits:
     """The bounds of the cache.
 
     Attributes:
-        profiles_max: the most profiles in memory, remembered absences among them.
+        profiles_max: the most profiles in memory, remembered absences among them; what isn't saved yet comes on top.
         ttl_s: how old a profile may be where another replica learns.
         load_s_max: the longest that scoring waits for profiles to be loaded.
     """
@@ -37,6 +36,10 @@ class CacheLimits:
 
 class ProfileCache:
     """Profiles by key. An account that is known to have none has an empty one.
+
+    Two halves: what was used lately is in the young one. When that is full, it becomes the old one, out of which what
+    is used comes back, and what is left of the one before goes, a few at a time. So a use that is one of many costs a
+    look into a dictionary; a list in the order of use would cost a step in it, and eighty bytes for each account.
 
     While this replica learns, the copies here are the truth: they don't age, `dirty` holds those that the
     store hasn't got yet, and no load overwrites one. A key is loaded by one query at a time, so that a slow
@@ -50,7 +53,10 @@ class ProfileCache:
         self._limits = limits
         self._clock = clock
         self._log = log
-        self._profiles: OrderedDict[str, Profile] = OrderedDict()
+        self._half = limits.profiles_max // 2
+        self._young: dict[str, Profile] = {}
+        self._old: dict[str, Profile] = {}
+        self._leaving: dict[str, Profile] = {}
         self._loading: dict[str, asyncio.Task[StoreDown | None]] = {}
         self._tasks: set[asyncio.Task[StoreDown | None]] = set()
         self._learning = False
@@ -58,17 +64,17 @@ class ProfileCache:
         self._asks_again_at_s = 0.0
 
     def __len__(self) -> int:
-        return len(self._profiles)
+        return len(self._young) + len(self._old)
 
     def get(self, key: str) -> Profile | None:
         """Return the profile if it is in memory, however old."""
-        return self._profiles.get(key)
+        return self._young.get(key) or self._old.get(key) or self.dirty.get(key)
 
     def reset(self, *, learning: bool) -> None:
         """Forget everything, and from now on be or not be where learning happens."""
         self._era += 1
         self._learning = learning
-        self._profiles.clear()
+        self._young, self._old, self._leaving = {}, {}, {}
         self._loading.clear()
         self.dirty.clear()
 
@@ -100,16 +106,21 @@ class ProfileCache:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _missing(self, keys: Iterable[str]) -> list[str]:
-        """Return the keys without a usable profile, and note that the others were used."""
-        profiles, used = self._profiles, self._profiles.move_to_end
+        """Return the keys without a usable profile, and keep the others among the young."""
+        young, old, dirty = self._young, self._old, self.dirty
         fresh_from_s = 0.0 if self._learning else self._clock() - self._limits.ttl_s
-        missing = []
+        missing, came = [], 0
         for key in keys:
-            profile = profiles.get(key)
+            profile = young.get(key)
+            if profile is None:
+                profile = old.pop(key, None) or dirty.get(key)
+                if profile is not None:
+                    young[key] = profile
+                    came += 1
             if profile is None or profile.fetched_s < fresh_from_s:
                 missing.append(key)
-            else:
-                used(key)
+        if came:
+            self._make_room(came)
         return missing
 
     def _load(self, keys: Sequence[str], *, tasks_max: int | None) -> set[asyncio.Task[StoreDown | None]]:
@@ -140,21 +151,15 @@ class ProfileCache:
         if era == self._era:
             now = self._clock()
             for key in keys:
-                self._profiles[key] = Profile(key, states.get(key, UNKNOWN), fetched_s=now)
-                self._profiles.move_to_end(key)
-            self._evict(spare=len(keys))
+                self._old.pop(key, None)
+                self._young[key] = Profile.of(key, states.get(key, UNKNOWN), fetched_s=now)
+            self._make_room(len(keys))
         return None
 
-    def _evict(self, *, spare: int) -> None:
-        """Drop what was used longest ago, but neither the newest `spare` nor what the store hasn't got yet."""
-        profiles, dirty = self._profiles, self.dirty
-        surplus = len(profiles) - self._limits.profiles_max
-        # Each key is looked at once: were all of them dirty, the bound would give way, not the learning.
-        for _ in range(len(profiles) - spare if surplus > 0 else 0):
-            key, profile = profiles.popitem(last=False)
-            if key in dirty:
-                profiles[key] = profile
-                continue
-            surplus -= 1
-            if surplus <= 0:
-                return
+    def _make_room(self, came: int) -> None:
+        """Let as many go as came among the young, and where those are enough become the old ones; the dirty stay."""
+        leaving = self._leaving
+        for _ in range(min(came, len(leaving))):
+            leaving.popitem()
+        if len(self._young) >= self._half:
+            self._young, self._old, self._leaving = {}, self._young, self._old

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import exp
-from typing import Final
+from typing import Final, Self
 from zlib import crc32
 
-from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Prior, mark_of, sums_of
+from msgspec import Struct
+
+from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Mark, Prior, mark_of, sums_of
 
 # On a source's first day nobody has a rate of their own yet. Until then a sender's part of the source's traffic is no
 # burst. A source's own traffic replaces the wide prior once it clearly outnumbers so many payments.
@@ -37,20 +39,41 @@ class ProfileState:
 UNKNOWN: Final = ProfileState(stored=False)
 
 
-class Profile:
-    """One account's memories. Changed by the learner alone; scoring only reads."""
+class Profile(Struct, kw_only=True, gc=False):
+    """One account's memories. Changed by the learner alone; scoring only reads.
 
-    __slots__ = ("fetched_s", "judged", "mark", "receives", "sends", "sequence", "stored")
+    Hundreds of thousands are in memory: none is looked at by the collector of cycles, for none can be part of one.
 
-    def __init__(self, key: str = "", state: ProfileState = UNKNOWN, *, fetched_s: float = 0.0) -> None:
-        """Begin empty or as stored; `fetched_s` says when it was read, by the reader's own clock."""
-        self.fetched_s = fetched_s
-        self.mark = mark_of(crc32(key.encode()))
-        self.sequence = state.sequence
-        self.judged = state.judged
-        self.sends = state.sends
-        self.receives = state.receives
-        self.stored = state.stored
+    Attributes:
+        mark: the account's bits in who has met whom.
+        fetched_s: when it was read, by the reader's own clock.
+        sequence: as in `ProfileState`, here and below.
+        judged: the ordinal of the last verdict.
+        sends: its memory as a sender.
+        receives: its memory as a receiver.
+        stored: whether the store is known to have the account.
+    """
+
+    mark: Mark = mark_of(0)
+    fetched_s: float = 0.0
+    sequence: int = 0
+    judged: int = 0
+    sends: bytes = EMPTY
+    receives: bytes = EMPTY
+    stored: bool = False
+
+    @classmethod
+    def of(cls, key: str, state: ProfileState = UNKNOWN, *, fetched_s: float = 0.0) -> Self:
+        """Return the profile under a key, empty or as stored."""
+        return cls(
+            mark=mark_of(crc32(key.encode())),
+            fetched_s=fetched_s,
+            sequence=state.sequence,
+            judged=state.judged,
+            sends=state.sends,
+            receives=state.receives,
+            stored=state.stored,
+        )
 
     def state(self) -> ProfileState:
         """Return its values as they are now."""

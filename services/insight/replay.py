@@ -86,11 +86,11 @@ class Replay:
             teach(payment, sender, receiver, population, sequence)
 
     def _account(self, source: str, account: str) -> Profile:
-        profile = self._accounts[source, account] = Profile(account_key(source, account))
+        profile = self._accounts[source, account] = Profile.of(account_key(source, account))
         return profile
 
     def _population(self, source: str) -> Profile:
-        profile = self._populations[source] = Profile(population_key(source))
+        profile = self._populations[source] = Profile.of(population_key(source))
         return profile
 
     def _judge(self, until_ms: int) -> None:

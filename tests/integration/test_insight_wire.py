@@ -46,8 +46,8 @@ def item(number: int = 1, *, sender: str = "REGULAR", minor_units: int = 2_600) 
 @pytest.fixture
 def disk() -> Disk:
     """A store that knows one regular sender."""
-    disk, regular = Disk(), Profile("a:autopay:REGULAR")
-    receiver = Profile("a:autopay:R")
+    disk, regular = Disk(), Profile.of("a:autopay:REGULAR")
+    receiver = Profile.of("a:autopay:R")
     for day in range(30):
         at_s = NOW_MS / 1000 - (30 - day) * DAY_S
         regular.sends = learn(regular.sends, at_s, log_amount(2_500 + day, "USD"), receiver.mark)

@@ -101,17 +101,27 @@ async def test_the_learner_s_own_copies_do_not_age(
 
 
 async def test_the_cache_is_bounded(make: Callable[..., ProfileCache]) -> None:
-    """The profile used longest ago goes first."""
+    """What is used again and again stays, what isn't goes."""
     cache = make()
-    await cache.refresh([f"k{number}" for number in range(10)])
-    await cache.refresh(["k0", "new"])
-    assert len(cache) == 10
-    assert cache.get("k0") is not None
-    assert cache.get("k1") is None
+    for number in range(50):
+        await cache.refresh(["often", f"k{number}"])
+        assert len(cache) <= 10
+        assert cache.get("often") is not None
+        assert cache.get(f"k{number}") is not None
+    assert cache.get("k30") is None
 
 
-async def test_what_is_not_saved_yet_is_never_evicted(make: Callable[..., ProfileCache]) -> None:
-    """A dirty profile stays though it was used longest ago, even where all are dirty."""
+async def test_a_batch_is_whole_where_it_is_larger_than_half_of_the_bound(make: Callable[..., ProfileCache]) -> None:
+    """What was just asked for is there, whatever had to go for it."""
+    cache = make()
+    await cache.refresh([f"k{number}" for number in range(8)])
+    keys = [f"n{number}" for number in range(9)]
+    await cache.refresh([*keys, "k3"])
+    assert all(cache.get(key) for key in [*keys, "k3"])
+
+
+async def test_what_is_not_saved_yet_is_never_evicted(disk: Disk, make: Callable[..., ProfileCache]) -> None:
+    """A dirty profile stays though it was used longest ago, even where all are dirty, and is not read over."""
     cache = make(learning=True)
     await cache.require(["dirty"])
     profile = cache.get("dirty")
@@ -120,8 +130,11 @@ async def test_what_is_not_saved_yet_is_never_evicted(make: Callable[..., Profil
     for number in range(50):
         await cache.require([f"k{number}"])
     assert cache.get("dirty") is profile
-    assert len(cache) == 10
-    for number in range(41, 50):
+    await cache.require(["dirty"])
+    assert cache.get("dirty") is profile
+    assert sum("dirty" in query for query in disk.queries) == 1
+    assert len(cache) <= 10
+    for number in range(46, 50):
         found = cache.get(f"k{number}")
         assert found is not None
         cache.dirty[f"k{number}"] = found

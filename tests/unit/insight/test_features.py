@@ -33,7 +33,7 @@ class World:
 
     def _of(self, payment: Payment) -> tuple[Profile | None, Profile | None, Profile]:
         def of(key: str) -> Profile:
-            return self.profiles.setdefault(key, Profile(key))
+            return self.profiles.setdefault(key, Profile.of(key))
 
         sender, receiver, population = keys_of(payment)
         return of(sender) if sender else None, of(receiver) if receiver else None, of(population)

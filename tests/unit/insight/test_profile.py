@@ -11,7 +11,7 @@ from tests.insight_teaching import a_payment, taught
 
 def a_source(payments: int, size: float) -> Profile:
     """The profile of a source's payments, one a second."""
-    source = Profile("p:autopay")
+    source = Profile.of("p:autopay")
     for second in range(payments):
         source.sends = learn(source.sends, 1_700_000_000.0 + second, size)
     return source
@@ -21,7 +21,7 @@ def test_a_stored_profile_is_the_same_profile() -> None:
     """A profile made from its stored state is equal, marks included."""
     profile = a_source(7, 3.0)
     profile.sequence, profile.judged = 5, 3
-    again = Profile("p:autopay", profile.state())
+    again = Profile.of("p:autopay", profile.state())
     assert again.state() == profile.state()
     assert again.mark == profile.mark
 
