@@ -20,7 +20,7 @@ from bench.launching import LaunchError
 from bench.processes import ProcessLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
     from typing import Any
 
@@ -66,11 +66,13 @@ def _measure(folder: Path, duration_s: float, progress: Console) -> dict[str, An
         for each_s in (_WARMUP_S, _SATURATION_S):
             sender.prepare(concurrency=_CONCURRENCY, duration_s=each_s)
             saturation = sender.send(concurrency=_CONCURRENCY, duration_s=each_s).requests_per_s
+        rate = saturation * _SHARE
         progress.print(f"saturation {saturation:,.0f}/s; sending half of it for {duration_s / 60:g} minutes")
+        census = _census(server, payments, folder / "census.bin", rate)
         groups = processes.members(server.processes)
         idle = [_idle(groups, scrapes)]
         with watching.Watch(groups, scrapes) as watch:
-            pieces = _send(server, payments, folder, rate=saturation * _SHARE, duration_s=duration_s, progress=progress)
+            pieces = [census, *_send(server, payments, folder, rate=rate, duration_s=duration_s, progress=progress)]
         moments = watch.moments
         idle.append(_idle(groups, scrapes))
     return {
@@ -84,6 +86,11 @@ def _measure(folder: Path, duration_s: float, progress: Console) -> dict[str, An
     }
 
 
+def _census(server: Server, payments: traffic.Payments, file: Path, rate: float) -> dict[str, Any]:
+    """Have every account pay and be paid once, for memory is warm when each is known: the rarest come once in a run."""
+    return _piece(server, _sign(server, payments.census(), file), rate, duration_s=traffic.SENDERS / rate)
+
+
 def _idle(groups: Mapping[str, tuple[int, ...]], scrapes: Mapping[str, str]) -> Moment:
     """Look once nothing is left to do: under load, tasks and files are as many as requests are out."""
     processes.settle(groups, limit_s=_IDLE_S_MAX)
@@ -94,23 +101,22 @@ def _send(
     server: Server, payments: traffic.Payments, folder: Path, *, rate: float, duration_s: float, progress: Console
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    ends_s = time.monotonic() + duration_s
+    ends_s, count = time.monotonic() + duration_s, int(rate * _PIECE_S) + 1
     with ThreadPoolExecutor(max_workers=1) as signing:
         number = 0
-        ready = signing.submit(_sign, server, payments, folder / f"{number}.bin", rate)
+        ready = signing.submit(_sign, server, payments.take(count), folder / f"{number}.bin")
         while time.monotonic() < ends_s:
             file = ready.result()
             number += 1
-            ready = signing.submit(_sign, server, payments, folder / f"{number}.bin", rate)
+            ready = signing.submit(_sign, server, payments.take(count), folder / f"{number}.bin")
             found.append(_piece(server, file, rate))
             progress.print(f"  {number * _PIECE_S / 60:5.1f} min  {_line(found[-1])}")
         _discard(ready)
     return found
 
 
-def _sign(server: Server, payments: traffic.Payments, file: Path, rate: float) -> Path:
+def _sign(server: Server, bodies: Iterable[bytes], file: Path) -> Path:
     timestamp_s = int(time.time())
-    bodies = payments.take(int(rate * _PIECE_S) + 1)
     traffic.write(
         (
             traffic.request(body, secret=server.secret, timestamp_s=timestamp_s, host=server.host, path=server.path)
@@ -125,9 +131,9 @@ def _discard(ready: Future[Path]) -> None:
     ready.result().unlink()
 
 
-def _piece(server: Server, file: Path, rate: float) -> dict[str, Any]:
-    with steady.sending(file, server, rate=rate, duration_s=_PIECE_S) as process:
-        reading, pace = steady.result_of(process, duration_s=_PIECE_S)
+def _piece(server: Server, file: Path, rate: float, *, duration_s: float = _PIECE_S) -> dict[str, Any]:
+    with steady.sending(file, server, rate=rate, duration_s=duration_s) as process:
+        reading, pace = steady.result_of(process, duration_s=duration_s)
     file.unlink()
     return {**asdict(reading), **asdict(pace), "complaints": reading.complaints()}
 

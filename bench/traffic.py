@@ -48,6 +48,11 @@ class Payments:
             yield from self._chunk(min(count, _CHUNK))
             count -= _CHUNK
 
+    def census(self) -> Iterator[bytes]:
+        """Yield a payment by every sender, to every receiver in turn: what is kept for each account then is."""
+        for sender in range(SENDERS):
+            yield self._body(sender, sender % RECEIVERS, _CURRENCIES[0], _STATUSES[0], "")
+
     def _chunk(self, count: int) -> Iterator[bytes]:
         pick = self._random.choices
         columns = zip(
@@ -58,16 +63,19 @@ class Payments:
             pick(_DESCRIPTIONS, k=count),
             strict=True,
         )
-        for sender, receiver, currency, status, description in columns:
-            # Random ids, as providers send them: ascending ones would flatter every index.
-            tx_id = f"tx_{self._random.getrandbits(96):024x}"
-            cents = min(int(self._random.lognormvariate(8.0, 1.2)) + 50, 50_000_000)
-            note = f',"description":"{description}"' if description else ""
-            yield (
-                f'{{"tx_id":"{tx_id}","amount":{cents // 100}.{cents % 100:02d},"currency":"{currency}",'
-                f'"sender_account":"acct_s{sender:05d}","receiver_account":"acct_r{receiver:04d}",'
-                f'"status":"{status}"{note}}}'
-            ).encode()
+        for column in columns:
+            yield self._body(*column)
+
+    def _body(self, sender: int, receiver: int, currency: str, status: str, description: str) -> bytes:
+        # Random ids, as providers send them: ascending ones would flatter every index.
+        tx_id = f"tx_{self._random.getrandbits(96):024x}"
+        cents = min(int(self._random.lognormvariate(8.0, 1.2)) + 50, 50_000_000)
+        note = f',"description":"{description}"' if description else ""
+        return (
+            f'{{"tx_id":"{tx_id}","amount":{cents // 100}.{cents % 100:02d},"currency":"{currency}",'
+            f'"sender_account":"acct_s{sender:05d}","receiver_account":"acct_r{receiver:04d}",'
+            f'"status":"{status}"{note}}}'
+        ).encode()
 
 
 class Same:

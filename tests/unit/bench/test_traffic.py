@@ -41,6 +41,16 @@ def test_no_payment_comes_twice() -> None:
     assert len(set(ids)) == 15_000
 
 
+def test_a_census_has_every_account() -> None:
+    """Each sender pays once, each receiver is paid, and no payment is one of the supply's own."""
+    payments = Payments(3)
+    bodies = [json.loads(body) for body in payments.census()]
+    assert len({body["sender_account"] for body in bodies}) == len(bodies) == traffic.SENDERS
+    assert len({body["receiver_account"] for body in bodies}) == traffic.RECEIVERS
+    ids = {body["tx_id"] for body in bodies} | {json.loads(body)["tx_id"] for body in payments.take(100)}
+    assert len(ids) == traffic.SENDERS + 100
+
+
 def test_every_payment_is_one_that_the_native_source_accepts() -> None:
     """Bodies are JSON with a positive amount of two decimals at most and accounts that differ."""
     for body in Payments(2).take(2_000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -14,6 +15,7 @@ from services.insight.ports import StoreDown
 from services.insight.profile import Profile, ProfileState
 from tests.fakes.insight_memory import Disk, MemoryProfiles
 
+START_S = 1_700_000_000.0
 LIMITS = CacheLimits(profiles_max=10, ttl_s=2.0, load_s_max=0.015)
 
 
@@ -30,7 +32,7 @@ class HandClock:
 
 def a_state(sequence: int) -> ProfileState:
     """A stored profile of one payment."""
-    return ProfileState(sequence=sequence, sends=learn(EMPTY, 1_700_000_000.0, 3.0))
+    return ProfileState(sequence=sequence, sends=learn(EMPTY, START_S, 3.0))
 
 
 @pytest.fixture
@@ -109,6 +111,30 @@ async def test_the_cache_is_bounded(make: Callable[..., ProfileCache]) -> None:
         assert cache.get("often") is not None
         assert cache.get(f"k{number}") is not None
     assert cache.get("k30") is None
+
+
+async def test_an_account_takes_less_than_a_kibibyte_of_memory(make: Callable[..., ProfileCache]) -> None:
+    """With both sides full, key, place in the cache and all: what Python allocates, divided by the accounts."""
+    cache = make(learning=True, limits=CacheLimits())
+
+    async def fill(name: str, accounts: int) -> None:
+        for number in range(accounts):
+            key = f"a:autopay:{name}-{number:012}"
+            if not number % 50:
+                await cache.require(f"a:autopay:{name}-{number + place:012}" for place in range(50))
+            profile = cache.get(key)
+            assert profile is not None
+            profile.sends = learn(EMPTY, START_S + number, 3.0, profile.mark)
+            profile.receives = learn(EMPTY, START_S + number, 3.0, profile.mark)
+            profile.sequence, profile.judged = 2**41 + number, 2**41 - number
+
+    # The interpreter keeps what it may use again; that is no account's.
+    await fill("before", 1_000)
+    tracemalloc.start()
+    await fill("account", 1_000)
+    allocated, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 700 < allocated / 1_000 <= 1_024
 
 
 async def test_a_batch_is_whole_where_it_is_larger_than_half_of_the_bound(make: Callable[..., ProfileCache]) -> None:
