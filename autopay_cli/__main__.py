@@ -11,6 +11,7 @@ from autopay_cli.commands import insight, keys, ledger, sources, transactions
 from autopay_cli.commands.certs import certs
 from autopay_cli.commands.conformance import conformance
 from autopay_cli.commands.doctor import doctor
+from autopay_cli.commands.label import label
 from autopay_cli.commands.report import report
 from autopay_cli.commands.serve import serve
 from autopay_cli.commands.sign import sign
@@ -38,6 +39,7 @@ def application() -> typer.Typer:
     cli.command("simulate")(simulate)
     cli.command("sign")(sign)
     cli.command("report")(report)
+    cli.command("label")(label)
     cli.command("conformance")(conformance)
     cli.command("doctor")(doctor)
     cli.command("certs")(certs)

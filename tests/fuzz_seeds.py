@@ -116,7 +116,10 @@ def _outside() -> Sequence[Message]:
         ),
         insight_pb2.ScoreRequest(items=[item]),
         insight_pb2.ExplainTransactionRequest(source="autopay", tx_id="T-1"),
-        insight_pb2.RecordLabelRequest(source="autopay", tx_id="T-1", label=insight_pb2.LABEL_FRAUD),
+        insight_pb2.RecordLabelRequest(
+            source="autopay", tx_id="T-1", label=insight_pb2.LABEL_FRAUD, label_source="analyst", author="ann"
+        ),
+        insight_pb2.GetLabelsRequest(source="autopay", tx_id="T-1"),
         insight_pb2.GenerateReportRequest(since_ms=100, until_ms=101, format=insight_pb2.REPORT_FORMAT_JSON),
         insight_pb2.GenerateReportRequest(format=insight_pb2.REPORT_FORMAT_JSON, stored=True),
         insight_pb2.ExportModelRequest(),

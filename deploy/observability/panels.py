@@ -137,6 +137,7 @@ PANELS: Final[Mapping[str, Sequence[Panel]]] = {
                 ("sum(insight_learning)", "replicas that learn"),
             ],
         ),
+        ("Labels", "ops", [(_rate("insight_labels_total", "label, by"), "{{label}} by {{by}}")]),
         (
             "Gemini, p95",
             "s",

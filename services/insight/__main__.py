@@ -28,10 +28,12 @@ from services.insight.adapters.ledger_feed import LedgerFeed
 from services.insight.adapters.ledger_figures import LedgerFigures
 from services.insight.adapters.ledger_work import LedgerWork
 from services.insight.adapters.mongo import connect, database_of
+from services.insight.adapters.mongo_cases import MongoCases
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_model import MongoModel
 from services.insight.adapters.mongo_profiles import MongoProfiles
 from services.insight.adapters.mongo_reports import MongoReports
+from services.insight.adapters.mongo_scores import MongoScores
 from services.insight.adapters.mongo_spending import MongoSpending
 from services.insight.adapters.report_pdf import to_pdf
 from services.insight.advising import Adviser
@@ -42,15 +44,20 @@ from services.insight.daily_reports import DailyReports
 from services.insight.explaining import ExplainingLimits, ExplainingWorker
 from services.insight.explaining_metrics import ExplainingMetrics
 from services.insight.exporting import Exporter
+from services.insight.following import ScorecardFollower
 from services.insight.gate import Gate
 from services.insight.gemini_explainer import GeminiExplainer
 from services.insight.gemini_narrator import GeminiNarrator
+from services.insight.judging import Jury
+from services.insight.keeping import VectorKeeper
+from services.insight.labelling import Labeller
+from services.insight.labels import reasons_of
 from services.insight.learning import Learner, LearningLimits
 from services.insight.metrics import InsightMetrics
 from services.insight.observed_model import ObservedModel
 from services.insight.report_making import ReportMaker
 from services.insight.reporting import Reporter
-from services.insight.retracing import NothingKept, Retracer
+from services.insight.retracing import Retracer
 from services.insight.saving import Saver
 from services.insight.scoring import Scorer
 from services.insight.settings import InsightSettings
@@ -66,6 +73,8 @@ _IDLE_S = 15.0
 # Whose health says whether the model can be called: not serving while the circuit is not closed.
 _GEMINI: Final = "gemini"
 _CIRCUIT_LOOK_S: Final = 1.0
+# How soon a replica scores by newer weights, once they are saved.
+_SCORECARD_S: Final = 2.0
 
 
 async def serve(settings: InsightSettings) -> None:
@@ -99,10 +108,15 @@ async def serve(settings: InsightSettings) -> None:
         clock=time.monotonic,
         log=log,
     )
+    owner = uuid.uuid4().hex
+    lease = MongoLease(database, owner=owner, lease_s=settings.lease_s)
+    scores = MongoScores(database, days=settings.scores_days)
+    keeper = VectorKeeper(scores, kept=settings.scores_days > 0)
     saver = Saver(
-        lease=MongoLease(database, owner=uuid.uuid4().hex, lease_s=settings.lease_s),
+        lease=lease,
         store=store,
         profiles=profiles,
+        keeper=keeper,
         lease_s=settings.lease_s,
         idle_s=_IDLE_S,
         clock=time.monotonic,
@@ -112,9 +126,12 @@ async def serve(settings: InsightSettings) -> None:
     ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
     work = LedgerWork(ledger)
     learner = Learner(
-        feed=LedgerFeed(ledger, log=log),
+        feed=LedgerFeed(ledger, log=log, fraud_reasons=reasons_of(settings.dispute_fraud_reasons)),
         saver=saver,
         profiles=profiles,
+        keeper=keeper,
+        labels=scores,
+        jury=Jury(MongoCases(database, owner=owner), profiles=profiles, saver=saver, observer=metrics),
         limits=LearningLimits(flush_s=settings.flush_s, acquire_s=settings.lease_s / 3),
         log=log,
         observer=metrics,
@@ -123,13 +140,15 @@ async def serve(settings: InsightSettings) -> None:
     narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
     maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
     scorer = Scorer(profiles)
+    labeller = Labeller(scores, days=settings.scores_days, observer=metrics)
     server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
         WholeServicer(
             scorer=scorer,
             adviser=Adviser(work),
-            retracer=Retracer(profiles, NothingKept(), scorecard=lambda: scorer.scorecard),
+            retracer=Retracer(profiles, scores, scorecard=lambda: scorer.scorecard),
             maker=maker,
+            labeller=labeller,
             exporter=Exporter(MongoModel(database), scorecard=lambda: scorer.scorecard),
             tracing=traces,
             observer=metrics,
@@ -138,8 +157,10 @@ async def serve(settings: InsightSettings) -> None:
     )
     await _listen(server, settings, registry, log)
     learning = asyncio.create_task(learner.run())
+    following = asyncio.create_task(ScorecardFollower(lease, scorer, every_s=_SCORECARD_S, log=log).run())
     async with _explaining(settings, work, gemini, server, log), _reporting(settings, maker, stored, log):
         await stop.wait()
+        following.cancel()
         learning.cancel()
         with suppress(asyncio.CancelledError):
             await learning

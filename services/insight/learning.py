@@ -2,7 +2,8 @@
 
 Profiles are absolute values that carry the ordinal of the last change in them; the position in the feed is
 stored after the profiles it covers. So a crash between the two, or in the middle of either, only means that
-changes are read again whose ordinal says they are known already.
+changes are read again whose ordinal says they are known already. What a dispute says of a payment is stored as its
+label before the position passes it; judging makes of labels what counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import traceback
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Final, Protocol
@@ -21,7 +22,11 @@ from structlog.typing import FilteringBoundLogger
 from mesh.errors import Fault, Kind
 from mesh.logs import error_fields
 from services.insight.cache import ProfileCache
+from services.insight.judging import Jury
+from services.insight.keeping import VectorKeeper
 from services.insight.knowledge import teach
+from services.insight.label_ports import Labels
+from services.insight.labels import Dispute, Label
 from services.insight.model import Page, Payment, Position
 from services.insight.pause import pause
 from services.insight.ports import Feed, StoreDown
@@ -43,11 +48,15 @@ class LearningLimits:
     Attributes:
         flush_s: how often changed profiles are saved.
         dirty_max: the most changed profiles in memory before reading waits for them to be saved.
+        vectors_s: how often feature vectors are stored: labels find a payment so much later.
+        vectors_max: the most vectors in memory before reading waits for them to be stored.
         acquire_s: the longest that a replica without the lease waits before it asks again.
     """
 
     flush_s: float = 2.0
     dirty_max: int = 20_000
+    vectors_s: float = 1.0
+    vectors_max: int = 20_000
     acquire_s: float = 5.0
 
 
@@ -60,6 +69,9 @@ class Observer(Protocol):
     def leading(self, *, holds: bool) -> None:
         """This replica has, or hasn't any more, the lease."""
 
+    def labelled(self, label: Label, *, by: str) -> None:
+        """A label of this origin changed."""
+
 
 class Learner:
     """Learns while it holds the lease, waits for it while another replica does."""
@@ -70,6 +82,9 @@ class Learner:
         feed: Feed,
         saver: Saver,
         profiles: ProfileCache,
+        keeper: VectorKeeper,
+        labels: Labels,
+        jury: Jury,
         limits: LearningLimits,
         log: FilteringBoundLogger,
         observer: Observer,
@@ -78,6 +93,9 @@ class Learner:
         self._feed = feed
         self._saver = saver
         self._profiles = profiles
+        self._keeper = keeper
+        self._labels = labels
+        self._jury = jury
         self._limits = limits
         self._log = log
         self._observer = observer
@@ -105,6 +123,8 @@ class Learner:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._saver.keep())
                 tasks.create_task(self._keep_flushing())
+                tasks.create_task(self._keep_storing_vectors())
+                tasks.create_task(self._jury.run())
                 tasks.create_task(self._learn())
         except* LeaseLost:
             self._log.warning("learning_lease_lost")
@@ -129,6 +149,8 @@ class Learner:
     def _begin(self, position: Position) -> None:
         # Copies in memory may be older than what the last holder saved.
         self._profiles.reset(learning=True)
+        self._keeper.forget()
+        self._jury.begin(position.judgement)
         self._position = position
         self._observer.leading(holds=True)
         self._log.info("learning", resumes=bool(position.token), sequence=position.sequence)
@@ -136,15 +158,21 @@ class Learner:
     def _end(self) -> None:
         self._saver.forget()
         self._profiles.reset(learning=False)
+        self._keeper.forget()
         self._observer.leading(holds=False)
 
     async def _flush(self) -> None:
-        await self._saver.flush(lambda: self._position)
+        await self._saver.flush(lambda: replace(self._position, judgement=self._jury.judgement()))
 
     async def _keep_flushing(self) -> None:
         while True:
             await asyncio.sleep(self._limits.flush_s)
             await self._saver.patiently(self._flush)
+
+    async def _keep_storing_vectors(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.vectors_s)
+            await self._saver.patiently(self._keeper.save)
 
     async def _learn(self) -> None:
         while True:
@@ -175,15 +203,28 @@ class Learner:
             for payment, its_keys in zip(payments, keys, strict=True):
                 sequence += 1
                 self._teach(payment, its_keys, sequence)
+            if len(self._keeper) >= self._limits.vectors_max:
+                await self._saver.patiently(self._keeper.save)
             if len(self._profiles.dirty) >= self._limits.dirty_max:
                 await self._saver.patiently(self._flush)
+        if page.disputes:
+            await self._hear(page.disputes)
         # Only now: a position stored in the middle of a page would pair its ordinal with an earlier token.
         self._position = Position(token=page.token, sequence=sequence)
         self._observer.learnt(changes=page.changes, payments=page.payments)
 
+    async def _hear(self, disputes: Sequence[Dispute]) -> None:
+        """Label what is disputed as fraud, after the payments that were learnt just before can be found."""
+        await self._saver.patiently(self._keeper.save)
+        for dispute in disputes:
+            if await self._saver.patiently(partial(self._labels.dispute, dispute)):
+                self._observer.labelled(dispute.label, by="dispute")
+
     def _teach(self, payment: Payment, keys: tuple[str, str, str], sequence: int) -> None:
         get = self._profiles.get
         sender, receiver, population = (get(key) if key else None for key in keys)
+        if population is not None:
+            self._keeper.see(payment, sender, receiver, population, sequence)
         # What contains the payment already was saved with it.
         for key, profile in zip(keys, (sender, receiver, population), strict=True):
             if profile is not None and profile.sequence < sequence:

@@ -12,15 +12,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from mesh.metrics import Counts
 from services.insight.drift import Drift
+from services.insight.labels import Label
 from services.insight.magnitude import log_amount
 from services.insight.model import Payment, Risk
+from services.insight.verdicts import Case
 
 _BINS: Final = 20
 _LN_2: Final = log(2.0)
 
 
 class InsightMetrics:
-    """Fits the observers of scoring and of learning."""
+    """Fits the observers of scoring, of learning, of labelling and of judging."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register with `registry`."""
@@ -37,6 +39,17 @@ class InsightMetrics:
         )
         drift.labels("score").set_function(self._score_drift.psi)
         drift.labels("amount").set_function(self._amount_drift.psi)
+        self._labels = Counts(
+            "insight_labels", "Labels that changed, by what they say and who says it.", ("label", "by"), registry
+        )
+        self._verdicts = Counts(
+            "insight_verdicts", "Changes of how payments count, by what they count as now.", ("as",), registry
+        )
+        for label in Label:
+            for by in ("call", "dispute"):
+                self._labels.add(label.name.lower(), by, by=0)
+        for verdict in ("fraud", "legitimate", "nothing"):
+            self._verdicts.add(verdict, by=0)
         self._leading = Gauge("insight_learning", "1 where this replica learns.", registry=registry)
 
     def scored(self, risks: Sequence[Risk]) -> None:
@@ -60,3 +73,14 @@ class InsightMetrics:
     def leading(self, *, holds: bool) -> None:
         """Say whether learning happens here."""
         self._leading.set(1 if holds else 0)
+
+    def labelled(self, label: Label, *, by: str) -> None:
+        """Count a label that changed."""
+        self._labels.add(label.name.lower(), by)
+
+    def judged(self, cases: Sequence[Case]) -> None:
+        """Count new verdicts."""
+        for case in cases:
+            if case.verdict is not None:
+                after = case.verdict.after
+                self._verdicts.add("nothing" if after is None else "fraud" if after.fraud else "legitimate")

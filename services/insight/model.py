@@ -10,6 +10,9 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec import field as struct_field
 
+from services.insight.labels import Dispute
+from services.insight.verdicts import NOTHING_JUDGED, Judgement
+
 
 class Level(IntEnum):
     """A score in words; numbers of autopay.type.v1.RiskLevel."""
@@ -83,22 +86,26 @@ class Page:
         payments: the payments that they opened, in order: what teaches. An update, a refund or a dispute states no new
             payment.
         token: resumes the feed after them.
+        disputes: what they say of payments by way of disputes, in order.
     """
 
     changes: int
     payments: Sequence[Payment]
     token: str
+    disputes: Sequence[Dispute] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far the feed has been learnt.
+    """How far the feed and the labels have been learnt.
 
     Attributes:
         token: resumes the feed after the last change read, empty where there is none.
         sequence: the ordinal of the last new payment up to there. It follows from the feed alone: a payment read
             again after a crash gets the number it had, so that a profile knows whether it already contains it.
+        judgement: what the verdicts up to there have taught.
     """
 
     token: str
     sequence: int
+    judgement: Judgement = NOTHING_JUDGED

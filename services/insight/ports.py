@@ -7,6 +7,7 @@ from typing import Protocol
 
 from services.insight.model import Page, Position
 from services.insight.profile import ProfileState
+from services.insight.verdicts import Judgement
 
 
 class StoreDown(Exception):  # noqa: N818 - says what is the matter, as the log will
@@ -46,6 +47,13 @@ class Lease(Protocol):
 
         Raises:
             StoreDown: the outcome is unknown; storing the same again is harmless.
+        """
+
+    async def judgement(self) -> Judgement:
+        """Return what verdicts have taught as it was stored last; the evidence may be left out.
+
+        Raises:
+            StoreDown: nobody knows.
         """
 
     async def release(self) -> None:

@@ -9,12 +9,16 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Mark, Prior, mark_of, sums_of
+from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Mark, Prior, mark_of, unpack
 
 # On a source's first day nobody has a rate of their own yet. Until then a sender's part of the source's traffic is no
 # burst. A source's own traffic replaces the wide prior once it clearly outnumbers so many payments.
 _POPULATION_WEIGHT: Final = 50.0
 _JUDGED_WEIGHT: Final = 200.0
+_WIDE_MEAN: Final = WIDE.mean
+_WIDE_SQUARE: Final = _POPULATION_WEIGHT * WIDE.variance
+_WIDE_DOLLARS: Final = _POPULATION_WEIGHT * WIDE.dollars
+_WIDE_FRAUD: Final = _JUDGED_WEIGHT * WIDE.fraud
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,23 +97,25 @@ def prior_of(population: Profile | None) -> Prior:
     """
     if population is None:
         return WIDE
-    memory = sums_of(population.sends)
-    decay = exp(min(memory.landmark_s - memory.burst_at_s, 0.0) / MONTH_S)
-    count = memory.count_month * decay
-    if count <= 0.0:
+    # fmt: off
+    (landmark_s, since_s, burst, burst_at_s, _, _, _, _, count_month, log_month, square_month, dollars_month, _, _, _,
+     _, _, fraud_month, judged_month, _, _) = unpack(population.sends)
+    # fmt: on
+    if count_month <= 0.0:
         return WIDE
-    mean = memory.log_month * decay / count
-    within = max(memory.square_month * decay - count * mean * mean, 0.0)
+    decay = exp((landmark_s - burst_at_s) / MONTH_S) if landmark_s < burst_at_s else 1.0
+    count = count_month * decay
+    mean = log_month / count_month
+    within = square_month * decay - count * mean * mean
     total = count + _POPULATION_WEIGHT
-    between = count * _POPULATION_WEIGHT / total * (mean - WIDE.mean) ** 2
-    days = (memory.burst_at_s - memory.since_s) / DAY_S
+    beyond = mean - _WIDE_MEAN
+    days = (burst_at_s - since_s) / DAY_S
     return Prior(
-        mean=(count * mean + _POPULATION_WEIGHT * WIDE.mean) / total,
-        variance=(within + _POPULATION_WEIGHT * WIDE.variance + between) / total,
-        dollars=(memory.dollars_month * decay + _POPULATION_WEIGHT * WIDE.dollars) / total,
-        payments=count,
-        usual_burst=memory.burst if days < 1.0 else 0.0,
-        days=min(max(days, 1.0), 30.0),
-        fraud=(memory.fraud_month * decay + _JUDGED_WEIGHT * WIDE.fraud)
-        / (memory.judged_month * decay + _JUDGED_WEIGHT),
+        (count * mean + _POPULATION_WEIGHT * _WIDE_MEAN) / total,
+        ((max(0.0, within)) + _WIDE_SQUARE + count * _POPULATION_WEIGHT / total * beyond * beyond) / total,
+        (dollars_month * decay + _WIDE_DOLLARS) / total,
+        count,
+        burst if days < 1.0 else 0.0,
+        (fraud_month * decay + _WIDE_FRAUD) / (judged_month * decay + _JUDGED_WEIGHT),
+        1.0 if days < 1.0 else min(days, 30.0),
     )

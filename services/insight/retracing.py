@@ -59,14 +59,6 @@ class Vectors(Protocol):
         """
 
 
-class NothingKept:
-    """Where no features are kept: every score is retraced by what is known now."""
-
-    async def vector(self, source: str, tx_id: str) -> Sequence[float] | None:  # noqa: ARG002 - the port's
-        """Return None."""
-        return None
-
-
 class Retracer:
     """Retraces scores; changes nothing."""
 

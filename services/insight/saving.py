@@ -1,4 +1,4 @@
-"""Saving what was learnt: under the lease, profiles before the position they cover, patiently."""
+"""Saving what was learnt: under the lease, vectors before profiles, profiles before the position, patiently."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mesh.logs import error_fields
 from services.insight.cache import ProfileCache
+from services.insight.keeping import VectorKeeper
 from services.insight.model import Position
 from services.insight.pause import pause
 from services.insight.ports import Clock, Lease, ProfileStore, StoreDown
@@ -35,6 +36,7 @@ class Saver:
         lease: Lease,
         store: ProfileStore,
         profiles: ProfileCache,
+        keeper: VectorKeeper,
         lease_s: float,
         idle_s: float,
         clock: Clock,
@@ -44,6 +46,7 @@ class Saver:
         self._lease = lease
         self._store = store
         self._profiles = profiles
+        self._keeper = keeper
         self._lease_s = lease_s
         self._idle_s = idle_s
         self._clock = clock
@@ -57,6 +60,11 @@ class Saver:
     def holds(self) -> bool:
         """True while the lease is certainly ours."""
         return self._clock() < self._holds_until_s
+
+    @property
+    def covered(self) -> int:
+        """The ordinal of the last verdict that is saved with everything it changed."""
+        return self._stored.judgement.ordinal
 
     async def take(self) -> Position | None:
         """Take the lease and return the position to go on from, None while another replica holds it.
@@ -87,7 +95,7 @@ class Saver:
                 self._holds_until_s = asked_at_s + self._lease_s
             except StoreDown as down:
                 self._log.warning("learning_lease_unreachable", **error_fields(down))
-            self._must_hold()
+            self.must_hold()
 
     async def give_back(self) -> None:
         """Let another replica go on at once.
@@ -115,14 +123,18 @@ class Saver:
             position, dirty = reached(), self._profiles.dirty
             changed = list(dirty)
             for start in range(0, len(changed), _CHUNK):
-                self._must_hold()
+                self.must_hold()
                 states = [(key, dirty[key].state()) for key in changed[start : start + _CHUNK]]
+                # A profile that contains a payment says that the payment's vector is kept.
+                await self._keeper.save()
+                self.must_hold()
                 await self._store.save(states)
                 for key, state in states:
                     profile = dirty[key]
                     profile.stored = True
                     if (profile.sequence, profile.judged) == (state.sequence, state.judged):
                         del dirty[key]
+            await self._keeper.save()
             await self._advance(position)
 
     async def patiently(self, act: Callable[[], Awaitable[ResultT]]) -> ResultT:
@@ -142,15 +154,20 @@ class Saver:
                     self._log.info("learning_goes_on", waited_s=round(self._clock() - waits_since_s, 1))
                 return result
 
+    def must_hold(self) -> None:
+        """Make sure that the lease is ours before something is written that only its holder may write.
+
+        Raises:
+            LeaseLost: it may not be.
+        """
+        if not self.holds:
+            raise LeaseLost
+
     async def _advance(self, position: Position) -> None:
-        idle = position.sequence == self._stored.sequence
+        idle = (position.sequence, position.judgement) == (self._stored.sequence, self._stored.judgement)
         if position == self._stored or (idle and self._clock() < self._stored_at_s + self._idle_s):
             return
-        self._must_hold()
+        self.must_hold()
         if not await self._lease.advance(position):
             raise LeaseLost
         self._stored, self._stored_at_s = position, self._clock()
-
-    def _must_hold(self) -> None:
-        if not self.holds:
-            raise LeaseLost

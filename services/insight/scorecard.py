@@ -10,10 +10,12 @@ are the two sums, precision and pull, which decay forward in time like everythin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, sqrt
 from operator import mul
-from typing import Final
+from struct import Struct as Layout
+from typing import Final, Self
+
+from msgspec import Struct
 
 from services.insight.features import FEATURES
 from services.insight.memory import DAY_S
@@ -29,10 +31,10 @@ _MEMORY_S: Final = 60 * DAY_S
 _POINTS_MAX: Final = 30.0
 _STEP_MAX: Final = 4.0
 _FRAUDS_HALF: Final = 50.0
+_PACKED: Final = Layout(f"<{3 + _TRIANGLE + SIZE}d")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What one label added: enough to take it out again.
 
     Attributes:
@@ -118,6 +120,18 @@ class Evidence:
         trust = decay * self.frauds
         trust /= trust + _FRAUDS_HALF
         return tuple(rule + trust * (learnt - rule) for rule, learnt in zip(PRIOR_WEIGHTS, solved, strict=True))
+
+    def pack(self) -> bytes:
+        """Return the sums as they are stored."""
+        return _PACKED.pack(self.landmark_s, self.latest_s, self.frauds, *self.precision, *self.pull)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Return what was stored."""
+        evidence = cls()
+        evidence.landmark_s, evidence.latest_s, evidence.frauds, *sums = _PACKED.unpack(packed)
+        evidence.precision, evidence.pull = sums[:_TRIANGLE], sums[_TRIANGLE:]
+        return evidence
 
     def _rebase(self, at_s: float) -> None:
         landmark_s = at_s // _MEMORY_S * _MEMORY_S

@@ -71,12 +71,6 @@ class InsightServicer(insight_pb2_grpc.InsightServiceServicer):
         """Not built yet."""
         raise not_implemented("ExplainTransaction")
 
-    async def RecordLabel(
-        self, request: insight_pb2.RecordLabelRequest, context: Context
-    ) -> insight_pb2.RecordLabelResponse:
-        """Not built yet."""
-        raise not_implemented("RecordLabel")
-
     async def GenerateReport(
         self, request: insight_pb2.GenerateReportRequest, context: Context
     ) -> insight_pb2.GenerateReportResponse:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mesh.settings import Address
 from mesh.trust import check_plaintext, health_address, tls_authorities, tls_certificate, tls_key
 from services.insight.explaining_settings import ExplainingSettings
+from services.insight.labels import reasons_of
 from services.insight.reporting_settings import ReportingSettings
 
 
@@ -90,6 +91,20 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         description="Seconds between savings of changed profiles: what a crash makes the learner read again, and how "
         "old the profiles of replicas that don't learn may be.",
     )
+    scores_days: int = Field(
+        default=120,
+        ge=0,
+        le=400,
+        validation_alias="INSIGHT_SCORES_DAYS",
+        description="Days that each payment's feature vector is kept so that labels can teach; some 250 bytes each. 0 "
+        "keeps none, and no payment can be labelled.",
+    )
+    dispute_fraud_reasons: str = Field(
+        default="fraud",
+        validation_alias="INSIGHT_DISPUTE_FRAUD_REASONS",
+        description="The reasons of disputes that label a payment as fraud, separated by commas: fraud, unrecognized, "
+        "not_received and so on. Empty: disputes label nothing.",
+    )
     lease_s: float = Field(
         default=15.0,
         ge=1,
@@ -97,6 +112,12 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         validation_alias="INSIGHT_LEASE_S",
         description="Seconds after which another replica learns if the one that did falls silent.",
     )
+
+    @field_validator("dispute_fraud_reasons")
+    @classmethod
+    def _check_reasons(cls, value: str) -> str:
+        reasons_of(value)
+        return value
 
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:

@@ -7,13 +7,15 @@ from services.insight.advice_servicer import AdviceServicer
 from services.insight.advising import Adviser
 from services.insight.export_servicer import ExportServicer
 from services.insight.exporting import Exporter
+from services.insight.label_servicer import LabelServicer
+from services.insight.labelling import Labeller
 from services.insight.report_making import ReportMaker
 from services.insight.retracing import Retracer
 from services.insight.scoring import Scorer
 from services.insight.servicer import InsightServicer, Observer
 
 
-class WholeServicer(AdviceServicer, ExportServicer, InsightServicer):
+class WholeServicer(AdviceServicer, ExportServicer, LabelServicer, InsightServicer):
     """Every RPC of insight."""
 
     def __init__(
@@ -24,6 +26,7 @@ class WholeServicer(AdviceServicer, ExportServicer, InsightServicer):
         retracer: Retracer,
         maker: ReportMaker,
         exporter: Exporter,
+        labeller: Labeller,
         tracing: Tracing,
         observer: Observer,
     ) -> None:
@@ -31,3 +34,4 @@ class WholeServicer(AdviceServicer, ExportServicer, InsightServicer):
         InsightServicer.__init__(self, scorer, tracing=tracing, observer=observer)
         AdviceServicer.__init__(self, adviser, retracer, maker)
         ExportServicer.__init__(self, exporter)
+        LabelServicer.__init__(self, labeller)

@@ -84,3 +84,21 @@ def created(
         receiver_account="R",
         outcome=ledger_pb2.OUTCOME_CREATED,
     )
+
+
+def disputed(
+    number: int,
+    reason: payment_pb2.DisputeReason,
+    *,
+    kind: payment_pb2.EventKind = payment_pb2.EVENT_KIND_DISPUTE_OPENED,
+    version: int = 2,
+) -> ledger_pb2.TransactionChange:
+    """Return a change of payment `number` by an event of a dispute."""
+    change = created(number, kind=kind)
+    change.events[0].event_id = f"D-{number}-{version}"
+    change.events[0].dispute_reason = reason
+    change.version = version
+    change.outcome = ledger_pb2.OUTCOME_UPDATED
+    won = kind == payment_pb2.EVENT_KIND_DISPUTE_WON
+    change.status = payment_pb2.PAYMENT_STATUS_SUCCESS if won else payment_pb2.PAYMENT_STATUS_DISPUTED
+    return change

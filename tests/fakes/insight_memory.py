@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from mesh.errors import Fault, Kind
+from services.insight.labels import Dispute, Label
 from services.insight.model import Page, Payment, Position, Risk
 from services.insight.ports import StoreDown
 from services.insight.profile import ProfileState
+from services.insight.verdicts import Case, Judgement
 
 
 class Killed(Exception):  # noqa: N818 - what happened to the process
@@ -23,6 +25,11 @@ class Disk:
         self.profiles: dict[str, ProfileState] = {}
         self.position = Position(token="", sequence=0)
         self.owner = ""
+        self.cases: dict[str, Case] = {}
+        self.authors: dict[tuple[str, str, str], str] = {}
+        self.versions: dict[str, int] = {}
+        self.decided = 0
+        self.clock_ms = 0
         self.steps = 0
         self.killed_at: int | None = None
         self.down = False
@@ -98,6 +105,13 @@ class MemoryLease:
         self._disk.position = position
         return True
 
+    async def judgement(self) -> Judgement:
+        """Return what was stored last."""
+        await asyncio.sleep(0)
+        if self._disk.down:
+            raise StoreDown("the store is down")
+        return self._disk.position.judgement
+
     async def release(self) -> None:
         """Give it back where it is ours."""
         if self._disk.owner == self._owner:
@@ -105,9 +119,12 @@ class MemoryLease:
 
 
 class ScriptedFeed:
-    """Changes in a list, None where one opens no payment; a token is a place in it. Each stream ends in silence."""
+    """Changes in a list: a payment that was opened, what a dispute says, or None. Each stream ends in silence.
 
-    def __init__(self, changes: Sequence[Payment | None], *, page_changes: int = 3, oldest: int = 0) -> None:
+    A token is a place in the list.
+    """
+
+    def __init__(self, changes: Sequence[Payment | Dispute | None], *, page_changes: int = 3, oldest: int = 0) -> None:
         """Tell `changes` in pages; tokens before `oldest` are too old, and without one it begins there."""
         self._changes = changes
         self._page_changes = page_changes
@@ -124,8 +141,9 @@ class ScriptedFeed:
         while place < len(self._changes):
             changes = self._changes[place : place + self._page_changes]
             place += len(changes)
-            payments = [payment for payment in changes if payment is not None]
-            yield Page(changes=len(changes), payments=payments, token=str(place))
+            payments = [change for change in changes if isinstance(change, Payment)]
+            disputes = [change for change in changes if isinstance(change, Dispute)]
+            yield Page(changes=len(changes), payments=payments, token=str(place), disputes=disputes)
         yield Page(changes=0, payments=(), token=str(place))
         self.told_all.set()
         await asyncio.Event().wait()
@@ -139,6 +157,8 @@ class Watcher:
         self.changes = 0
         self.holds = False
         self.risks: list[Risk] = []
+        self.labels: list[tuple[Label, str]] = []
+        self.verdicts: list[Case] = []
 
     def learnt(self, *, changes: int, payments: Sequence[Payment]) -> None:
         """Count."""
@@ -151,3 +171,11 @@ class Watcher:
     def scored(self, risks: Sequence[Risk]) -> None:
         """Note."""
         self.risks.extend(risks)
+
+    def labelled(self, label: Label, *, by: str) -> None:
+        """Note."""
+        self.labels.append((label, by))
+
+    def judged(self, cases: Sequence[Case]) -> None:
+        """Note."""
+        self.verdicts.extend(cases)

@@ -14,8 +14,9 @@ from autopay.type.v1 import payment_pb2
 from mesh.channel import open_channel
 from mesh.errors import Fault, Kind
 from services.insight.adapters.ledger_feed import LedgerFeed
+from services.insight.labels import Dispute, Label
 from services.insight.model import Payment
-from tests.fakes.insight_ledger import LEDGER, START_MS, LedgerPeer, created, serve_ledger
+from tests.fakes.insight_ledger import LEDGER, START_MS, LedgerPeer, created, disputed, serve_ledger
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ async def feed(peer: LedgerPeer) -> AsyncIterator[LedgerFeed]:
     """Insight's side."""
     server, address = await serve_ledger(peer)
     channel = open_channel(address, service=LEDGER)
-    yield LedgerFeed(ledger_pb2_grpc.LedgerServiceStub(channel), log=structlog.get_logger())
+    yield LedgerFeed(
+        ledger_pb2_grpc.LedgerServiceStub(channel), log=structlog.get_logger(), fraud_reasons=frozenset({1})
+    )
     await channel.close()
     await server.raw.stop(0)
 
@@ -69,6 +72,26 @@ async def test_only_new_payments_are_told(feed: LedgerFeed, peer: LedgerPeer) ->
     peer.changes = [updated, refund, empty, declined, captured, pending]
     payments, _ = await read(feed, "", 6)
     assert [payment.tx_id for payment in payments] == ["T-4", "T-5"]
+
+
+async def test_disputes_are_told_apart_by_their_reason(feed: LedgerFeed, peer: LedgerPeer) -> None:
+    """Fraud labels, another reason doesn't, the dispute's end takes it back; each with the payment's version."""
+    peer.changes = [
+        created(1),
+        disputed(1, payment_pb2.DISPUTE_REASON_FRAUD, version=2),
+        disputed(2, payment_pb2.DISPUTE_REASON_NOT_RECEIVED),
+        disputed(1, payment_pb2.DISPUTE_REASON_FRAUD, kind=payment_pb2.EVENT_KIND_DISPUTE_WON, version=3),
+    ]
+    disputes: list[Dispute] = []
+    async with asyncio.timeout(10), aclosing(feed.follow("")) as pages:
+        async for page in pages:
+            disputes += page.disputes
+            if len(disputes) == 2:
+                break
+    assert disputes == [
+        Dispute(source="autopay", tx_id="T-1", version=2, label=Label.FRAUD),
+        Dispute(source="autopay", tx_id="T-1", version=3, label=Label.UNSURE),
+    ]
 
 
 async def test_the_feed_resumes_where_it_broke(feed: LedgerFeed, peer: LedgerPeer) -> None:

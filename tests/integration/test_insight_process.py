@@ -3,91 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-import orjson
 import pytest
 from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
 from autopay.type.v1 import money_pb2, payment_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from motor.motor_asyncio import AsyncIOMotorClient
 
 from mesh.channel import call, open_channel
-from mesh.settings import environment_without
-from services.insight.memory import EMPTY
 from tests.fakes.insight_ledger import START_MS, LedgerPeer, created, serve_ledger
+from tests.insight_processes import Start, documents, processes, until_position
 from tests.insight_teaching import a_payment, taught
 
 INSIGHT = insight_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
 NOWHERE = "127.0.0.1:1"
 
 
-class Process:
-    """A running insight and its log."""
-
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        """Read the log of `child`."""
-        self.child = child
-        self.lines: list[dict[str, Any]] = []
-        self.reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.child.stdout is not None
-        async for line in self.child.stdout:
-            self.lines.append(orjson.loads(line))
-
-    async def logged(self, event: str) -> dict[str, Any]:
-        """Wait for a line of the log."""
-        async with asyncio.timeout(15):
-            while True:
-                for line in self.lines:
-                    if line["event"] == event:
-                        return line
-                await asyncio.sleep(0.02)
-
-    async def end(self, signum: signal.Signals) -> int:
-        """Send a signal, wait for the end, return its exit code."""
-        self.child.send_signal(signum)
-        async with asyncio.timeout(15):
-            code = await self.child.wait()
-        await self.reading
-        return code
-
-
-Start = Callable[..., Any]
-
-
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     """Starts processes and ends those that are left."""
-    started: list[Process] = []
-
-    async def start(**environment: str) -> Process:
-        variables = {
-            **environment_without("OTEL_", "INSIGHT_", "MONGO_"),
-            "INSIGHT_BIND": "127.0.0.1:0",
-            "INSIGHT_FLUSH_S": "0.05",
-            "INSIGHT_LEASE_S": "1",
-            "AUTOPAY_DRAIN_NOTICE_S": "0",
-            **environment,
-        }
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.insight", stdout=asyncio.subprocess.PIPE, env=variables
-        )
-        process = Process(child)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.child.returncode is None:
-            os.kill(process.child.pid, signal.SIGKILL)
-            await process.child.wait()
-        await process.reading
+    async with processes() as starting:
+        yield starting
 
 
 @pytest.fixture
@@ -107,19 +44,6 @@ async def ledger(peer: LedgerPeer) -> AsyncIterator[str]:
 def by_hand(minor_units: list[int]) -> dict[str, tuple[bytes, bytes]]:
     """The memories after each payment was learnt once."""
     return taught(a_payment(amount, at_ms=START_MS + number * 60_000) for number, amount in enumerate(minor_units))
-
-
-async def documents(url: str) -> tuple[dict[str, tuple[bytes, bytes]], dict[str, Any]]:
-    """The stored memories by key, and the learner's document."""
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url)
-    database = client.get_default_database()
-    profiles = {
-        found["_id"]: (found.get("sends", EMPTY), found.get("receives", EMPTY))
-        async for found in database["profiles"].find()
-    }
-    state = await database["insight_state"].find_one({"_id": "learner"})
-    client.close()
-    return profiles, state or {}
 
 
 async def test_it_is_healthy_and_scores_without_anybody(start: Start) -> None:
@@ -151,12 +75,12 @@ async def test_what_was_learnt_survives_every_end(start: Start, peer: LedgerPeer
         process = await start(**environment)
         await process.logged("learning")
         peer.changes = changes[:told]
-        await _until_position(mongo_url, at_least=told - 100)
+        await until_position(mongo_url, at_least=told - 100)
         assert await process.end(signal.SIGKILL) == -signal.SIGKILL
     process = await start(**environment)
     await process.logged("learning")
     peer.changes = changes
-    await _until_position(mongo_url, at_least=900)
+    await until_position(mongo_url, at_least=900)
     assert await process.end(signal.SIGTERM) == 0
     profiles, state = await documents(mongo_url)
     assert profiles == by_hand(amounts)
@@ -176,12 +100,3 @@ async def test_stopping_saves_what_was_not_saved_yet(
     profiles, state = await documents(mongo_url)
     assert profiles == by_hand([500] * 40)
     assert (state["owner"], state["token"]) == ("", "40")
-
-
-async def _until_position(url: str, *, at_least: int) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            _, state = await documents(url)
-            if int(state.get("token") or "0") >= at_least:
-                return
-            await asyncio.sleep(0.02)

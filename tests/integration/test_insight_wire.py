@@ -198,7 +198,6 @@ async def test_what_is_not_built_says_so(insight: insight_pb2_grpc.InsightServic
     """The rest of the contract answers UNIMPLEMENTED with its reason."""
     for method, request in (
         (insight.ExplainTransaction, insight_pb2.ExplainTransactionRequest(source="autopay", tx_id="T-1")),
-        (insight.RecordLabel, insight_pb2.RecordLabelRequest(source="autopay", tx_id="T-1")),
         (insight.GenerateReport, insight_pb2.GenerateReportRequest(since_ms=1, until_ms=2)),
     ):
         with pytest.raises(Fault) as refused:

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
 from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -216,7 +217,7 @@ async def test_another_retention_is_put_in_place_by_the_ledgers_own_user(
 async def test_insight_keeps_what_it_learnt_as_its_own_user(
     mesh: RunningMesh, stub: ledger_pb2_grpc.LedgerServiceStub, open_database: Callable[[str], Database]
 ) -> None:
-    """It learns over the wire, and writes to its own collections only."""
+    """It learns over the wire, keeps vectors, judges labels, and writes to its own collections only."""
     await stub.Record(ledger_pb2.RecordRequest(items=[delivered(number) for number in range(100, 110)]), timeout=20)
     profiles = open_database("insight")["profiles"]
     for _ in range(200):
@@ -224,6 +225,23 @@ async def test_insight_keeps_what_it_learnt_as_its_own_user(
             break
         await asyncio.sleep(0.1)
     assert profiles.find_one() is not None
+    async with grpc.aio.insecure_channel(mesh.addresses["insight"]) as channel:
+        insight = insight_pb2_grpc.InsightServiceStub(channel)
+        fraud = insight_pb2.RecordLabelRequest(
+            source="autopay", tx_id="T-103", label=insight_pb2.LABEL_FRAUD, label_source="analyst", author="ann"
+        )
+        assert (await insight.RecordLabel(fraud, timeout=20)).changed
+    database = open_database("insight")
+    for _ in range(200):
+        verdict = (database["scores"].find_one({"_id": "autopay:T-103"}) or {}).get("verdict")
+        if verdict is not None:
+            break
+        await asyncio.sleep(0.1)
+    assert verdict["after"]["fraud"]
+    assert set(database["scores"].index_information()) == {"_id_", "expiry", "due", "verdicts"}
+    # As docs/mongodb.md has it.
+    assert database["scores"].delete_many({"$or": [{"sender": "alice"}, {"receiver": "alice"}]}).deleted_count >= 10
+    assert database["profiles"].delete_many({"_id": {"$regex": "^a:[a-z0-9_-]+:alice$"}}).deleted_count == 1
     assert [line for line in mesh.log_lines("insight") if "not authorized" in str(line)] == []
 
 

@@ -11,6 +11,7 @@ from autopay.type.v1 import payment_pb2
 from structlog.typing import FilteringBoundLogger
 
 from mesh.errors import Kind, from_rpc_error
+from services.insight.labels import Dispute, Turn, label_of_dispute
 from services.insight.model import Page, Payment
 from services.insight.pause import pause
 
@@ -31,14 +32,22 @@ _PAYMENT_KINDS: Final = frozenset(
         payment_pb2.EVENT_KIND_CAPTURED,
     }
 )
+_TURNS: Final[frozenset[int]] = frozenset(Turn)
 
 
 class LedgerFeed:
     """Follows the ledger's changes."""
 
-    def __init__(self, stub: ledger_pb2_grpc.LedgerServiceStub, *, log: FilteringBoundLogger) -> None:
-        """Call through `stub`."""
+    def __init__(
+        self,
+        stub: ledger_pb2_grpc.LedgerServiceStub,
+        *,
+        log: FilteringBoundLogger,
+        fraud_reasons: frozenset[int] = frozenset(),
+    ) -> None:
+        """Call through `stub`; disputes for these reasons say that a payment was fraud."""
         self._stub = stub
+        self._fraud_reasons = fraud_reasons
         self._log = log
 
     async def follow(self, token: str) -> AsyncGenerator[Page, None]:
@@ -59,7 +68,8 @@ class LedgerFeed:
                     token = response.resume_token or token
                     changes = response.changes
                     payments = [payment for change in changes if (payment := _payment(change)) is not None]
-                    yield Page(changes=len(changes), payments=payments, token=token)
+                    disputes = [dispute for change in changes if (dispute := self._dispute(change)) is not None]
+                    yield Page(changes=len(changes), payments=payments, token=token, disputes=disputes)
             except grpc.aio.AioRpcError as error:
                 fault = from_rpc_error(error)
                 if token and fault.kind in {Kind.OUT_OF_RANGE, Kind.INVALID}:
@@ -73,6 +83,19 @@ class LedgerFeed:
                 stream.cancel()
             await pause(pause_s)
             pause_s = min(pause_s * 2, _PAUSE_S_MAX)
+
+    def _dispute(self, change: ledger_pb2.TransactionChange) -> Dispute | None:
+        """Return what a change says of its payment by way of a dispute; nearly none says anything."""
+        if all(event.kind not in _TURNS for event in change.events):
+            return None
+        label = label_of_dispute(
+            [(event.kind, event.dispute_reason) for event in change.events],
+            disputed=change.status == payment_pb2.PAYMENT_STATUS_DISPUTED,
+            fraud_reasons=self._fraud_reasons,
+        )
+        if label is None:
+            return None
+        return Dispute(source=change.source, tx_id=change.tx_id, version=change.version, label=label)
 
 
 def _payment(change: ledger_pb2.TransactionChange) -> Payment | None:

@@ -1,15 +1,18 @@
-"""The learner's lease and position in MongoDB: one document, timed by the server's clock."""
+"""The learner's lease, position and judgement in MongoDB: one document, timed by the server's clock."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from bson import Int64
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.insight.adapters.mongo import store_down
 from services.insight.model import Position
+from services.insight.verdicts import NOTHING_JUDGED, Judgement
 
 if TYPE_CHECKING:
     from services.insight.adapters.mongo import Database
@@ -44,7 +47,11 @@ class MongoLease:
                 return None
         if document["owner"] != self._owner:
             return None
-        return Position(token=document.get("token", ""), sequence=document.get("sequence", 0))
+        return Position(
+            token=document.get("token", ""),
+            sequence=document.get("sequence", 0),
+            judgement=_to_judgement(document.get("judgement")),
+        )
 
     async def advance(self, position: Position) -> bool:
         """Store how far the saved profiles go; False, with nothing stored, where the lease is no longer ours.
@@ -53,12 +60,26 @@ class MongoLease:
             StoreDown: the outcome is unknown; storing the same again is harmless.
         """
         change = {
-            "$set": {"token": position.token, "sequence": position.sequence},
+            "$set": {
+                "token": position.token,
+                "sequence": position.sequence,
+                "judgement": _of_judgement(position.judgement),
+            },
             "$currentDate": {"stored_at": True},
         }
         async with store_down():
             result = await self._collection.update_one({"_id": LEARNER, "owner": self._owner}, change)
         return result.matched_count == 1
+
+    async def judgement(self) -> Judgement:
+        """Return what verdicts have taught as it was saved last, without the evidence: for its weights.
+
+        Raises:
+            StoreDown: nobody knows.
+        """
+        async with store_down():
+            document = await self._collection.find_one({"_id": _ID}, {"judgement.evidence": 0})
+        return _to_judgement((document or {}).get("judgement"))
 
     async def release(self) -> None:
         """Give the lease back at once, if it is ours.
@@ -87,3 +108,29 @@ class MongoLease:
                 }
             }
         ]
+
+
+def _of_judgement(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "ordinal": Int64(judgement.ordinal),
+        "taught": Int64(judgement.taught),
+        "unsolved": judgement.unsolved,
+        "features": judgement.features,
+        "evidence": judgement.evidence,
+        "weights": judgement.weights,
+        "steps_from": judgement.steps_from,
+    }
+
+
+def _to_judgement(document: Mapping[str, Any] | None) -> Judgement:
+    if document is None:
+        return NOTHING_JUDGED
+    return Judgement(
+        ordinal=int(document["ordinal"]),
+        taught=int(document["taught"]),
+        unsolved=document["unsolved"],
+        features=document["features"],
+        evidence=document.get("evidence", b""),
+        weights=document["weights"],
+        steps_from=document["steps_from"],
+    )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
-import structlog
 
-from services.insight.cache import CacheLimits, ProfileCache
-from services.insight.learning import Learner, LearningLimits
 from services.insight.model import Page, Payment
-from services.insight.saving import Saver
-from tests.fakes.insight_memory import Disk, Killed, MemoryLease, MemoryProfiles, ScriptedFeed, Watcher
+from tests.fakes.insight_memory import Disk, Killed, ScriptedFeed
+from tests.insight_replica import Replica, learn_all, until
 from tests.insight_teaching import memories_of, taught
 
 START_MS = 1_700_000_000_000
@@ -38,75 +34,6 @@ def traffic(count: int, *, seed: int = 7) -> list[Payment | None]:
         else None
         for number in range(count)
     ]
-
-
-class Replica:
-    """One process that learns: new memory on an old disk."""
-
-    def __init__(
-        self, disk: Disk, feed: ScriptedFeed, *, owner: str = "", dirty_max: int = 4, flush_s: float = 0.002
-    ) -> None:
-        log = structlog.get_logger()
-        store = MemoryProfiles(disk)
-        self.watcher = Watcher()
-        self.profiles = ProfileCache(store, CacheLimits(), clock=time.monotonic, log=log)
-        saver = Saver(
-            lease=MemoryLease(disk, owner or str(id(self))),
-            store=store,
-            profiles=self.profiles,
-            lease_s=0.3,
-            idle_s=0.0,
-            clock=time.monotonic,
-            log=log,
-        )
-        self.learner = Learner(
-            feed=feed,
-            saver=saver,
-            profiles=self.profiles,
-            limits=LearningLimits(flush_s=flush_s, dirty_max=dirty_max, acquire_s=0.02),
-            log=log,
-            observer=self.watcher,
-        )
-        self.feed = feed
-        self.task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to learn."""
-        self.task = asyncio.create_task(self.learner.run())
-
-    async def drain(self) -> None:
-        """End as on SIGTERM."""
-        assert self.task is not None
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
-        await self.learner.close(grace_s=1.0)
-        await self.profiles.close()
-
-    async def kill(self) -> None:
-        """End as on SIGKILL: memory is lost, nothing is saved."""
-        assert self.task is not None
-        # A task group that fails in the moment it is cancelled tells of the failure only.
-        while not self.task.done():
-            self.task.cancel()
-            await asyncio.wait({self.task}, timeout=0.05)
-        await self.profiles.close()
-
-
-async def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for is seen from outside only
-            await asyncio.sleep(0.002)
-
-
-async def learn_all(disk: Disk, changes: Sequence[Payment | None], **options: int) -> None:
-    """Let one replica learn them and drain."""
-    replica = Replica(disk, ScriptedFeed(changes, **options))
-    replica.start()
-    async with asyncio.timeout(5):
-        await replica.feed.told_all.wait()
-    await replica.drain()
 
 
 async def test_each_new_payment_is_learnt_once() -> None:
@@ -154,10 +81,10 @@ async def test_killed_at_any_write_nothing_is_learnt_twice(offset: int, monkeypa
 async def test_killed_before_the_first_token_nothing_new_is_skipped() -> None:
     """A process that ended before it had stored a token leaves profiles that must not pass for knowing what comes."""
     disk, changes = Disk(), traffic(40)
-    disk.killed_at = 5
+    disk.killed_at = 19
     replica = Replica(disk, ScriptedFeed(changes[:20], page_changes=20))
     replica.start()
-    await until(lambda: disk.steps == 5)
+    await until(lambda: disk.steps == 19)
     await replica.kill()
     assert disk.profiles
     assert disk.position.token == ""

@@ -14,10 +14,11 @@ from services.insight.detector import RULES, Scorecard
 from services.insight.explanation import Subject
 from services.insight.features import NAMES
 from services.insight.ports import StoreDown
-from services.insight.retracing import Basis, NothingKept, Retracer
+from services.insight.retracing import Basis, Retracer
 from services.insight.scorecard import logistic
 from services.insight.scoring import Scorer
 from tests.fakes.insight_memory import Disk, MemoryProfiles
+from tests.fakes.insight_scores import MemoryScores
 from tests.insight_teaching import DAY_MS, START_MS, a_payment, taught_profiles
 
 PAYMENT = a_payment(99_900, at_ms=START_MS + 31 * DAY_MS)
@@ -69,7 +70,7 @@ async def test_a_payment_that_is_not_learnt_yet_retraces_to_what_it_was_scored(c
     """Its terms and the base add up to the score it got, by the weights of now."""
     scorer = Scorer(cache, HELD)
     (risk,) = await scorer.score([PAYMENT])
-    retraced = await Retracer(cache, NothingKept(), scorecard=lambda: scorer.scorecard).retrace(SUBJECT)
+    retraced = await Retracer(cache, MemoryScores(Disk()), scorecard=lambda: scorer.scorecard).retrace(SUBJECT)
     assert retraced is not None
     assert (retraced.basis, retraced.scorecard) == (Basis.PRESENT, HELD)
     assert retraced.points == pytest.approx(HELD.weights[-1] + sum(term.points for term in retraced.terms))
@@ -96,7 +97,7 @@ async def test_kept_features_come_first(cache: ProfileCache) -> None:
 async def test_an_account_nobody_knows_is_retraced_too(cache: ProfileCache) -> None:
     """A payment without a receiver, from a sender never seen: no history, and that is all."""
     stranger = replace(SUBJECT, sender="NOBODY", receiver="", minor_units=2_000)
-    retraced = await Retracer(cache, NothingKept(), scorecard=lambda: RULES).retrace(stranger)
+    retraced = await Retracer(cache, MemoryScores(Disk()), scorecard=lambda: RULES).retrace(stranger)
     assert retraced is not None
     assert "no_history" in {term.feature for term in retraced.terms}
 
@@ -104,7 +105,7 @@ async def test_an_account_nobody_knows_is_retraced_too(cache: ProfileCache) -> N
 @pytest.mark.parametrize("minor_units", [None, 0])
 async def test_without_an_amount_there_is_none(cache: ProfileCache, minor_units: int | None) -> None:
     """The detector looks at amounts."""
-    retracer = Retracer(cache, NothingKept(), scorecard=lambda: RULES)
+    retracer = Retracer(cache, MemoryScores(Disk()), scorecard=lambda: RULES)
     assert await retracer.retrace(replace(SUBJECT, minor_units=minor_units)) is None
 
 
@@ -112,4 +113,4 @@ async def test_a_store_that_is_down_costs_the_arithmetic_only(cache: ProfileCach
     """Neither kept features nor profiles: None, instead of a line that says nothing is known of the sender."""
     assert await Retracer(cache, Kept(None), scorecard=lambda: RULES).retrace(SUBJECT) is None
     disk.down = True
-    assert await Retracer(cache, NothingKept(), scorecard=lambda: RULES).retrace(SUBJECT) is None
+    assert await Retracer(cache, MemoryScores(Disk()), scorecard=lambda: RULES).retrace(SUBJECT) is None

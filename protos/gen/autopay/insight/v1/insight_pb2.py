@@ -26,7 +26,7 @@ from autopay.type.v1 import payment_pb2 as autopay_dot_type_dot_v1_dot_payment__
 from autopay.type.v1 import risk_pb2 as autopay_dot_type_dot_v1_dot_risk__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n autopay/insight/v1/insight.proto\x12\x12\x61utopay.insight.v1\x1a\x1d\x61utopay/type/v1/payment.proto\x1a\x1a\x61utopay/type/v1/risk.proto\"<\n\x0cScoreRequest\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.autopay.insight.v1.ScoreItem\"v\n\tScoreItem\x12\x0e\n\x06source\x18\x01 \x01(\t\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1d.autopay.type.v1.PaymentEvent\x12\x16\n\x0ereceived_at_ms\x18\x03 \x01(\x03\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"5\n\rScoreResponse\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.autopay.type.v1.Risk\":\n\x19\x45xplainTransactionRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05tx_id\x18\x02 \x01(\t\"\xac\x02\n\x1a\x45xplainTransactionResponse\x12#\n\x04risk\x18\x01 \x01(\x0b\x32\x15.autopay.type.v1.Risk\x12N\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32<.autopay.insight.v1.ExplainTransactionResponse.FeaturesEntry\x12\x34\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x1f.autopay.insight.v1.Explanation\x12\x32\n\narithmetic\x18\x04 \x01(\x0b\x32\x1e.autopay.insight.v1.Arithmetic\x1a/\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xb7\x01\n\nArithmetic\x12\x32\n\x05\x62\x61sis\x18\x01 \x01(\x0e\x32#.autopay.insight.v1.ArithmeticBasis\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x01\x12\x31\n\x05terms\x18\x04 \x03(\x0b\x32\".autopay.insight.v1.ArithmeticTerm\x12\x0e\n\x06points\x18\x05 \x01(\x01\x12\r\n\x05score\x18\x06 \x01(\x01\"`\n\x0e\x41rithmeticTerm\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x12\x0e\n\x06points\x18\x05 \x01(\x01\"\xa3\x01\n\x0b\x45xplanation\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x1a\n\x12\x61nomaly_assessment\x18\x04 \x01(\t\x12\x1a\n\x12recommended_action\x18\x05 \x01(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x15\n\rmodel_version\x18\x07 \x01(\t\"\x83\x01\n\x12RecordLabelRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05tx_id\x18\x02 \x01(\t\x12(\n\x05label\x18\x03 \x01(\x0e\x32\x19.autopay.insight.v1.Label\x12\x14\n\x0clabel_source\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\"&\n\x13RecordLabelResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\"}\n\x15GenerateReportRequest\x12\x10\n\x08since_ms\x18\x01 \x01(\x03\x12\x10\n\x08until_ms\x18\x02 \x01(\x03\x12\x30\n\x06\x66ormat\x18\x03 \x01(\x0e\x32 .autopay.insight.v1.ReportFormat\x12\x0e\n\x06stored\x18\x04 \x01(\x08\"=\n\x16GenerateReportResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"&\n\x12\x45xportModelRequest\x12\x10\n\x08profiles\x18\x01 \x01(\x08\"3\n\x13\x45xportModelResponse\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\x0c*n\n\x0f\x41rithmeticBasis\x12 \n\x1c\x41RITHMETIC_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RITHMETIC_BASIS_STORED\x10\x01\x12\x1c\n\x18\x41RITHMETIC_BASIS_PRESENT\x10\x02*W\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLABEL_FRAUD\x10\x01\x12\x14\n\x10LABEL_LEGITIMATE\x10\x02\x12\x10\n\x0cLABEL_UNSURE\x10\x03*\x90\x01\n\x0cReportFormat\x12\x1d\n\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPORT_FORMAT_JSON\x10\x01\x12\x1a\n\x16REPORT_FORMAT_MARKDOWN\x10\x02\x12\x16\n\x12REPORT_FORMAT_HTML\x10\x03\x12\x15\n\x11REPORT_FORMAT_PDF\x10\x04\x32\xfe\x03\n\x0eInsightService\x12L\n\x05Score\x12 .autopay.insight.v1.ScoreRequest\x1a!.autopay.insight.v1.ScoreResponse\x12s\n\x12\x45xplainTransaction\x12-.autopay.insight.v1.ExplainTransactionRequest\x1a..autopay.insight.v1.ExplainTransactionResponse\x12^\n\x0bRecordLabel\x12&.autopay.insight.v1.RecordLabelRequest\x1a\'.autopay.insight.v1.RecordLabelResponse\x12g\n\x0eGenerateReport\x12).autopay.insight.v1.GenerateReportRequest\x1a*.autopay.insight.v1.GenerateReportResponse\x12`\n\x0b\x45xportModel\x12&.autopay.insight.v1.ExportModelRequest\x1a\'.autopay.insight.v1.ExportModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n autopay/insight/v1/insight.proto\x12\x12\x61utopay.insight.v1\x1a\x1d\x61utopay/type/v1/payment.proto\x1a\x1a\x61utopay/type/v1/risk.proto\"<\n\x0cScoreRequest\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.autopay.insight.v1.ScoreItem\"v\n\tScoreItem\x12\x0e\n\x06source\x18\x01 \x01(\t\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1d.autopay.type.v1.PaymentEvent\x12\x16\n\x0ereceived_at_ms\x18\x03 \x01(\x03\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"5\n\rScoreResponse\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.autopay.type.v1.Risk\":\n\x19\x45xplainTransactionRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05tx_id\x18\x02 \x01(\t\"\xac\x02\n\x1a\x45xplainTransactionResponse\x12#\n\x04risk\x18\x01 \x01(\x0b\x32\x15.autopay.type.v1.Risk\x12N\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32<.autopay.insight.v1.ExplainTransactionResponse.FeaturesEntry\x12\x34\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x1f.autopay.insight.v1.Explanation\x12\x32\n\narithmetic\x18\x04 \x01(\x0b\x32\x1e.autopay.insight.v1.Arithmetic\x1a/\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xb7\x01\n\nArithmetic\x12\x32\n\x05\x62\x61sis\x18\x01 \x01(\x0e\x32#.autopay.insight.v1.ArithmeticBasis\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x0c\n\x04\x62\x61se\x18\x03 \x01(\x01\x12\x31\n\x05terms\x18\x04 \x03(\x0b\x32\".autopay.insight.v1.ArithmeticTerm\x12\x0e\n\x06points\x18\x05 \x01(\x01\x12\r\n\x05score\x18\x06 \x01(\x01\"`\n\x0e\x41rithmeticTerm\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0e\n\x06weight\x18\x04 \x01(\x01\x12\x0e\n\x06points\x18\x05 \x01(\x01\"\xa3\x01\n\x0b\x45xplanation\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x1a\n\x12\x61nomaly_assessment\x18\x04 \x01(\t\x12\x1a\n\x12recommended_action\x18\x05 \x01(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\x15\n\rmodel_version\x18\x07 \x01(\t\"\x83\x01\n\x12RecordLabelRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05tx_id\x18\x02 \x01(\t\x12(\n\x05label\x18\x03 \x01(\x0e\x32\x19.autopay.insight.v1.Label\x12\x14\n\x0clabel_source\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\"&\n\x13RecordLabelResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\"1\n\x10GetLabelsRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05tx_id\x18\x02 \x01(\t\"r\n\x11GetLabelsResponse\x12\x31\n\x06labels\x18\x01 \x03(\x0b\x32!.autopay.insight.v1.RecordedLabel\x12*\n\x07verdict\x18\x02 \x01(\x0e\x32\x19.autopay.insight.v1.Label\"w\n\rRecordedLabel\x12\x14\n\x0clabel_source\x18\x01 \x01(\t\x12(\n\x05label\x18\x02 \x01(\x0e\x32\x19.autopay.insight.v1.Label\x12\x0e\n\x06\x61uthor\x18\x03 \x01(\t\x12\x16\n\x0erecorded_at_ms\x18\x04 \x01(\x03\"}\n\x15GenerateReportRequest\x12\x10\n\x08since_ms\x18\x01 \x01(\x03\x12\x10\n\x08until_ms\x18\x02 \x01(\x03\x12\x30\n\x06\x66ormat\x18\x03 \x01(\x0e\x32 .autopay.insight.v1.ReportFormat\x12\x0e\n\x06stored\x18\x04 \x01(\x08\"=\n\x16GenerateReportResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"&\n\x12\x45xportModelRequest\x12\x10\n\x08profiles\x18\x01 \x01(\x08\"3\n\x13\x45xportModelResponse\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\x0c*n\n\x0f\x41rithmeticBasis\x12 \n\x1c\x41RITHMETIC_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RITHMETIC_BASIS_STORED\x10\x01\x12\x1c\n\x18\x41RITHMETIC_BASIS_PRESENT\x10\x02*W\n\x05Label\x12\x15\n\x11LABEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLABEL_FRAUD\x10\x01\x12\x14\n\x10LABEL_LEGITIMATE\x10\x02\x12\x10\n\x0cLABEL_UNSURE\x10\x03*\x90\x01\n\x0cReportFormat\x12\x1d\n\x19REPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12REPORT_FORMAT_JSON\x10\x01\x12\x1a\n\x16REPORT_FORMAT_MARKDOWN\x10\x02\x12\x16\n\x12REPORT_FORMAT_HTML\x10\x03\x12\x15\n\x11REPORT_FORMAT_PDF\x10\x04\x32\xd8\x04\n\x0eInsightService\x12L\n\x05Score\x12 .autopay.insight.v1.ScoreRequest\x1a!.autopay.insight.v1.ScoreResponse\x12s\n\x12\x45xplainTransaction\x12-.autopay.insight.v1.ExplainTransactionRequest\x1a..autopay.insight.v1.ExplainTransactionResponse\x12^\n\x0bRecordLabel\x12&.autopay.insight.v1.RecordLabelRequest\x1a\'.autopay.insight.v1.RecordLabelResponse\x12X\n\tGetLabels\x12$.autopay.insight.v1.GetLabelsRequest\x1a%.autopay.insight.v1.GetLabelsResponse\x12g\n\x0eGenerateReport\x12).autopay.insight.v1.GenerateReportRequest\x1a*.autopay.insight.v1.GenerateReportResponse\x12`\n\x0b\x45xportModel\x12&.autopay.insight.v1.ExportModelRequest\x1a\'.autopay.insight.v1.ExportModelResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLAINTRANSACTIONRESPONSE_FEATURESENTRY']._loaded_options = None
   _globals['_EXPLAINTRANSACTIONRESPONSE_FEATURESENTRY']._serialized_options = b'8\001'
-  _globals['_ARITHMETICBASIS']._serialized_start=1622
-  _globals['_ARITHMETICBASIS']._serialized_end=1732
-  _globals['_LABEL']._serialized_start=1734
-  _globals['_LABEL']._serialized_end=1821
-  _globals['_REPORTFORMAT']._serialized_start=1824
-  _globals['_REPORTFORMAT']._serialized_end=1968
+  _globals['_ARITHMETICBASIS']._serialized_start=1910
+  _globals['_ARITHMETICBASIS']._serialized_end=2020
+  _globals['_LABEL']._serialized_start=2022
+  _globals['_LABEL']._serialized_end=2109
+  _globals['_REPORTFORMAT']._serialized_start=2112
+  _globals['_REPORTFORMAT']._serialized_end=2256
   _globals['_SCOREREQUEST']._serialized_start=115
   _globals['_SCOREREQUEST']._serialized_end=175
   _globals['_SCOREITEM']._serialized_start=177
@@ -63,14 +63,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDLABELREQUEST']._serialized_end=1297
   _globals['_RECORDLABELRESPONSE']._serialized_start=1299
   _globals['_RECORDLABELRESPONSE']._serialized_end=1337
-  _globals['_GENERATEREPORTREQUEST']._serialized_start=1339
-  _globals['_GENERATEREPORTREQUEST']._serialized_end=1464
-  _globals['_GENERATEREPORTRESPONSE']._serialized_start=1466
-  _globals['_GENERATEREPORTRESPONSE']._serialized_end=1527
-  _globals['_EXPORTMODELREQUEST']._serialized_start=1529
-  _globals['_EXPORTMODELREQUEST']._serialized_end=1567
-  _globals['_EXPORTMODELRESPONSE']._serialized_start=1569
-  _globals['_EXPORTMODELRESPONSE']._serialized_end=1620
-  _globals['_INSIGHTSERVICE']._serialized_start=1971
-  _globals['_INSIGHTSERVICE']._serialized_end=2481
+  _globals['_GETLABELSREQUEST']._serialized_start=1339
+  _globals['_GETLABELSREQUEST']._serialized_end=1388
+  _globals['_GETLABELSRESPONSE']._serialized_start=1390
+  _globals['_GETLABELSRESPONSE']._serialized_end=1504
+  _globals['_RECORDEDLABEL']._serialized_start=1506
+  _globals['_RECORDEDLABEL']._serialized_end=1625
+  _globals['_GENERATEREPORTREQUEST']._serialized_start=1627
+  _globals['_GENERATEREPORTREQUEST']._serialized_end=1752
+  _globals['_GENERATEREPORTRESPONSE']._serialized_start=1754
+  _globals['_GENERATEREPORTRESPONSE']._serialized_end=1815
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1817
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1855
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=1857
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=1908
+  _globals['_INSIGHTSERVICE']._serialized_start=2259
+  _globals['_INSIGHTSERVICE']._serialized_end=2859
 # @@protoc_insertion_point(module_scope)

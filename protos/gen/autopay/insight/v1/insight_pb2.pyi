@@ -160,6 +160,34 @@ class RecordLabelResponse(_message.Message):
     changed: bool
     def __init__(self, changed: bool = ...) -> None: ...
 
+class GetLabelsRequest(_message.Message):
+    __slots__ = ("source", "tx_id")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    tx_id: str
+    def __init__(self, source: _Optional[str] = ..., tx_id: _Optional[str] = ...) -> None: ...
+
+class GetLabelsResponse(_message.Message):
+    __slots__ = ("labels", "verdict")
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.RepeatedCompositeFieldContainer[RecordedLabel]
+    verdict: Label
+    def __init__(self, labels: _Optional[_Iterable[_Union[RecordedLabel, _Mapping]]] = ..., verdict: _Optional[_Union[Label, str]] = ...) -> None: ...
+
+class RecordedLabel(_message.Message):
+    __slots__ = ("label_source", "label", "author", "recorded_at_ms")
+    LABEL_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    label_source: str
+    label: Label
+    author: str
+    recorded_at_ms: int
+    def __init__(self, label_source: _Optional[str] = ..., label: _Optional[_Union[Label, str]] = ..., author: _Optional[str] = ..., recorded_at_ms: _Optional[int] = ...) -> None: ...
+
 class GenerateReportRequest(_message.Message):
     __slots__ = ("since_ms", "until_ms", "format", "stored")
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]

@@ -51,6 +51,11 @@ class InsightServiceStub(object):
                 request_serializer=autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelRequest.SerializeToString,
                 response_deserializer=autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelResponse.FromString,
                 _registered_method=True)
+        self.GetLabels = channel.unary_unary(
+                '/autopay.insight.v1.InsightService/GetLabels',
+                request_serializer=autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsRequest.SerializeToString,
+                response_deserializer=autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsResponse.FromString,
+                _registered_method=True)
         self.GenerateReport = channel.unary_unary(
                 '/autopay.insight.v1.InsightService/GenerateReport',
                 request_serializer=autopay_dot_insight_dot_v1_dot_insight__pb2.GenerateReportRequest.SerializeToString,
@@ -85,8 +90,16 @@ class InsightServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordLabel(self, request, context):
-        """RecordLabel says what a payment turned out to be; idempotent per (payment, label source), the last one counts.
-        Not built yet: answers UNIMPLEMENTED.
+        """RecordLabel says what a payment turned out to be; idempotent per (payment, label source), the last one counts. Durable
+        when it answers; what it teaches follows within seconds. NOT_FOUND where the payment was never learnt, or so long ago
+        (120 days, as configured) that what was known of it then is gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabels(self, request, context):
+        """GetLabels tells a payment's labels and how it counts. NOT_FOUND as for RecordLabel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +138,11 @@ def add_InsightServiceServicer_to_server(servicer, server):
                     servicer.RecordLabel,
                     request_deserializer=autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelRequest.FromString,
                     response_serializer=autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelResponse.SerializeToString,
+            ),
+            'GetLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabels,
+                    request_deserializer=autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsRequest.FromString,
+                    response_serializer=autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsResponse.SerializeToString,
             ),
             'GenerateReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GenerateReport,
@@ -220,6 +238,33 @@ class InsightService(object):
             '/autopay.insight.v1.InsightService/RecordLabel',
             autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelRequest.SerializeToString,
             autopay_dot_insight_dot_v1_dot_insight__pb2.RecordLabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autopay.insight.v1.InsightService/GetLabels',
+            autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsRequest.SerializeToString,
+            autopay_dot_insight_dot_v1_dot_insight__pb2.GetLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,82 @@
+"""`autopay label` on a whole mesh: what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from tests.servers import RunningUp, bare_environment
+
+
+def label(up: RunningUp, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `autopay label` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "autopay_cli", "label", "--data-dir", str(up.data), *arguments],
+        env=bare_environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def told(up: RunningUp, *arguments: str) -> dict[str, Any]:
+    """Run it, and read its JSON."""
+    answer = label(up, *arguments, "--json")
+    assert answer.returncode == 0, answer.stderr
+    read: dict[str, Any] = json.loads(answer.stdout)
+    return read
+
+
+def a_payment(up: RunningUp) -> str:
+    """The demonstration payment's id, once it is learnt."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "autopay_cli", "tx", "list", "--json", "--limit", "1", "--data-dir", str(up.data)],
+        env=bare_environment(),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    tx_id = str(json.loads(listed.stdout.splitlines()[0])["tx_id"])
+    for _ in range(50):
+        if label(up, tx_id).returncode == 0:
+            return tx_id
+        time.sleep(0.2)
+    raise AssertionError("the payment is never learnt")
+
+
+def test_a_payment_is_labelled_and_read_back(up: RunningUp) -> None:
+    """Said, said again, overruled by another source, and taken back."""
+    tx_id = a_payment(up)
+    first = told(up, tx_id, "fraud", "--author", "ann")
+    assert (first["changed"], first["counts_as"]) == (True, "fraud")
+    assert [(each["by"], each["label"], each["author"]) for each in first["labels"]] == [("analyst", "fraud", "ann")]
+    assert not told(up, tx_id, "fraud")["changed"]
+    assert told(up, tx_id, "legitimate", "--by", "bank")["counts_as"] == "fraud"
+    taken_back = label(up, tx_id, "unsure")
+    assert taken_back.returncode == 0
+    assert f"autopay/{tx_id} counts as legitimate" in taken_back.stdout.decode()
+    read = told(up, tx_id)
+    assert "changed" not in read
+    assert {each["by"]: each["label"] for each in read["labels"]} == {"analyst": "unsure", "bank": "legitimate"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("T-NEVER", "fraud"), "No such payment can be labelled: it doesn't exist, is older than 120 days"),
+        (("T-NEVER",), "No such payment can be labelled"),
+        (("T-NEVER", "fraud", "--by", "Ann!"), "must be 1 to 40 of a-z, 0-9, _ and -"),
+        (("T-NEVER", "fraud", "--insight", "127.0.0.1:1"), "127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_is_one_line(up: RunningUp, arguments: tuple[str, ...], sentence: str) -> None:
+    """It says what is wrong, and the exit code is 1."""
+    answer = label(up, *arguments)
+    assert answer.returncode == 1
+    assert answer.stderr.count(b"\n") == 1
+    assert sentence in answer.stderr.decode()
