@@ -237,6 +237,7 @@ async def test_insight_keeps_what_it_learnt_as_its_own_user(
         if verdict is not None:
             break
         await asyncio.sleep(0.1)
+    assert verdict is not None
     assert verdict["after"]["fraud"]
     assert set(database["scores"].index_information()) == {"_id_", "expiry", "due", "verdicts"}
     # As docs/mongodb.md has it.
