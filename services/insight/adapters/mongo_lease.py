@@ -78,7 +78,7 @@ class MongoLease:
             StoreDown: nobody knows.
         """
         async with store_down():
-            document = await self._collection.find_one({"_id": _ID}, {"judgement.evidence": 0})
+            document = await self._collection.find_one({"_id": LEARNER}, {"judgement.evidence": 0})
         return _to_judgement((document or {}).get("judgement"))
 
     async def release(self) -> None:
