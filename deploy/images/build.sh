@@ -53,6 +53,12 @@ verify() {
         ! touch /opt/autopay/written 2>/dev/null
         if python3 -c 'import google.generativeai' 2>/dev/null; then test $process = insight; fi
         python3 -m mesh.probe http://127.0.0.1:1/ || test \$? = 1
+        if test $process = insight; then
+            fc-match sans | grep -q DejaVu
+            # Without a word about fonts or a cache that would have to be written.
+            said=\$(python3 -c 'from services.insight.adapters.report_pdf import to_pdf; print(to_pdf(\"<p>1\")[:4])' 2>&1)
+            test \"\$said\" = \"b'%PDF'\" || { echo \"\$said\"; exit 1; }
+        fi
     "
     buildah_ rm "$container" >/dev/null
 }

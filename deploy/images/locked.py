@@ -1,4 +1,4 @@
-"""Prints the part of requirements.lock that one process runs on: what its extra declares, and what that needs.
+"""Prints the part of requirements.lock that one process runs on: what its extras declare, and what those need.
 
 python deploy/images/locked.py edge
 """
@@ -19,18 +19,24 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ASKED_BY: Final = re.compile(r"^ +# +(?:via )?([A-Za-z0-9][A-Za-z0-9._-]*)", re.MULTILINE)
 
 
-def select(lock: str, project: Mapping[str, Any], extra: str) -> list[str]:
-    """Return the lock's entries for an extra of the project, as they stand, with their hashes and markers.
+def extras_of(process: str) -> tuple[str, ...]:
+    """Return the extras that a process's image has: its own, and insight's also what draws PDF."""
+    return (process, "pdf") if process == "insight" else (process,)
+
+
+def select(lock: str, project: Mapping[str, Any], process: str) -> list[str]:
+    """Return the lock's entries for a process of the project, as they stand, with their hashes and markers.
 
     Raises:
-        KeyError: there is no such extra.
-        ValueError: the extra declares something that is not locked.
+        KeyError: there is no such process.
+        ValueError: its extras declare something that is not locked.
     """
+    declared = [line for extra in extras_of(process) for line in project["optional-dependencies"][extra]]
     # A package that is locked at one version for an older Python and at another for a newer one has two entries.
     entries: dict[str, list[str]] = {}
     for entry in _ENTRY.split(lock.strip()):
         entries.setdefault(_canonical(entry), []).append(entry)
-    wanted = {_canonical(line) for line in (*project["dependencies"], *project["optional-dependencies"][extra])}
+    wanted = {_canonical(line) for line in (*project["dependencies"], *declared)}
     if missing := wanted - set(entries):
         raise ValueError(f"not in the lock: {', '.join(sorted(missing))}")
     asked_by = {name: set(map(_canonical, _ASKED_BY.findall("\n".join(each)))) for name, each in entries.items()}
@@ -46,11 +52,11 @@ def _canonical(text: str) -> str:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Print the entries for the extra that is the only argument."""
-    (extra,) = arguments
+    """Print the entries for the process that is the only argument."""
+    (process,) = arguments
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     sys.stdout.write(
-        "\n".join(select((_ROOT / "requirements.lock").read_text(encoding="utf-8"), project, extra)) + "\n"
+        "\n".join(select((_ROOT / "requirements.lock").read_text(encoding="utf-8"), project, process)) + "\n"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -21,10 +20,7 @@ from tests.patience import until
 from tests.replicas import COUNT, PROCESSES, Replicas, running_replicas
 from tests.servers import fresh_database
 
-# A machine that starts nine processes on two cores while it answers has less left; set it to see more.
-RATE = float(os.environ.get("ROLLOUT_RATE", "300" if (os.cpu_count() or 1) >= 4 else "100"))
-# Two cores that start Python beside the load are late sometimes, and late is not lost.
-PATIENT = {"EDGE_WAIT_S_MAX": "10", "EDGE_ATTEMPT_S_MAX": "5", "INGEST_RECORD_BUDGET_S": "4.5"}
+RATE = 300.0
 
 
 class Load:
@@ -81,7 +77,7 @@ def replicas(mongo_server: EmbeddedMongo, tmp_path_factory: pytest.TempPathFacto
         pytest.skip(reason)
     with (
         fresh_database(mongo_server) as url,
-        running_replicas(url, tmp_path_factory.mktemp("replicas"), PATIENT) as running,
+        running_replicas(url, tmp_path_factory.mktemp("replicas")) as running,
     ):
         yield running
 

@@ -22,7 +22,6 @@ from tests.servers import fresh_database
 ROOT: Final = Path(__file__).resolve().parents[2]
 # A version that was whole and is written down: contracts before the first settings and fields of what came later.
 EARLIER: Final = "cd80118c96de14fd8e9f907a683da711788dc9ad"
-PATIENT: Final = {"EDGE_WAIT_S_MAX": "10", "EDGE_ATTEMPT_S_MAX": "5", "INGEST_RECORD_BUDGET_S": "4.5"}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ async def test_versions_understand_each_other(
     """Payments, repeats and refunds get their answers through any mix, and each is stored once."""
     with (
         fresh_database(mongo_server) as url,
-        running_replicas(url, tmp_path, PATIENT, homes=dict.fromkeys(old, earlier)) as replicas,
+        running_replicas(url, tmp_path, homes=dict.fromkeys(old, earlier)) as replicas,
     ):
         async with aiohttp.ClientSession() as session:
             for edge in replicas.addresses["edge"]:
