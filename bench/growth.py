@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 _WARM_S: Final = 300.0
 _RSS_GROWTH_MAX: Final = 3.0
-# A connection kept alive or a timer more is chance; what leaks once in a hundred thousand webhooks is more.
-_COUNT_GROWTH_MAX: Final = 4
+# Idle tasks are what a process always runs. Files may be a few more: a pool that was slow for a moment opens another
+# connection to MongoDB and keeps it, up to its MONGO_MAX_POOL_SIZE, and mongod holds the other end. What leaks once in
+# a hundred thousand webhooks is more in half an hour.
+_TASKS_GROWTH_MAX: Final = 0
+_FILES_GROWTH_MAX: Final = 4
+# mongod fills the cache it was given, so its memory has a bound and not a growth: twice the cache, which leaves room
+# for what is not cache (connections, cursors, the allocator's).
+_MONGOD_CACHE_MIB: Final = 1_024
+_MONGOD_RSS_MIB_MAX: Final = 2 * _MONGOD_CACHE_MIB
 _SAMPLES_MIN: Final = 10
 
 
@@ -66,16 +73,18 @@ def _middle(moments: Sequence[Moment], name: str) -> float:
 
 
 def gates(grown: Sequence[Mapping[str, Any]], complaints: int) -> list[Gate]:
-    """Hold every process but mongod, whose cache fills up to a size we give it, against its limits."""
+    """Hold every process against its limits: files and tasks, and memory by growth, mongod's by its size."""
     found = [Gate(name="complaints while sending", value=complaints, limit=0, unit="", at_most=True)]
     for one in grown:
         name = one["process"]
-        for what in ("files", "tasks"):
+        for what, limit in (("files", _FILES_GROWTH_MAX), ("tasks", _TASKS_GROWTH_MAX)):
             before, after = one[what]
             text = f"{name}: {what} more"
-            found.append(Gate(name=text, value=after - before, limit=_COUNT_GROWTH_MAX, unit="", at_most=True))
-        if name != MONGOD:
-            before, after = one["rss_mib"]
+            found.append(Gate(name=text, value=after - before, limit=limit, unit="", at_most=True))
+        before, after = one["rss_mib"]
+        if name == MONGOD:
+            found.append(Gate(name=f"{name}: RSS", value=after, limit=_MONGOD_RSS_MIB_MAX, unit="MiB", at_most=True))
+        else:
             percent = (after / before - 1) * 100
             found.append(Gate(name=f"{name}: RSS growth", value=percent, limit=_RSS_GROWTH_MAX, unit="%", at_most=True))
     return found

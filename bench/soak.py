@@ -36,6 +36,8 @@ _CONCURRENCY: Final = 512
 # Requests are signed while the piece before is sent: signatures are good for minutes only.
 _PIECE_S: Final = 30.0
 _IDLE_S_MAX: Final = 20.0
+_IDLE_LOOKS: Final = 10
+_IDLE_PAUSE_S: Final = 0.5
 
 
 def run(
@@ -92,9 +94,16 @@ def _census(server: Server, payments: traffic.Payments, file: Path, rate: float)
 
 
 def _idle(groups: Mapping[str, tuple[int, ...]], scrapes: Mapping[str, str]) -> Moment:
-    """Look once nothing is left to do: under load, tasks and files are as many as requests are out."""
+    """Look once nothing is left to do: under load, tasks and files are as many as requests are out.
+
+    Several times: what a timer, a scrape or a connection that is being replaced holds for a moment is no growth.
+    """
     processes.settle(groups, limit_s=_IDLE_S_MAX)
-    return watching.look(groups, scrapes, at_s=0.0)
+    looks = []
+    for _ in range(_IDLE_LOOKS):
+        looks.append(watching.look(groups, scrapes, at_s=0.0))
+        time.sleep(_IDLE_PAUSE_S)
+    return watching.least(looks)
 
 
 def _send(

@@ -13,7 +13,7 @@ import psutil
 from bench import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 _EVERY_S: Final = 2.0
@@ -61,6 +61,17 @@ def look(groups: Mapping[str, tuple[int, ...]], scrapes: Mapping[str, str], *, a
     except (OSError, psutil.Error) as error:
         message = f"a process can't be looked at: {error}"
         raise processes.ProcessLostError(message) from error
+
+
+def least(looks: Sequence[Moment]) -> Moment:
+    """Return the least that each process held in several looks."""
+    first = looks[0]
+    return Moment(
+        at_s=first.at_s,
+        rss_mib={name: min(look.rss_mib[name] for look in looks) for name in first.rss_mib},
+        files={name: min(look.files[name] for look in looks) for name in first.files},
+        tasks={name: min(look.tasks[name] for look in looks) for name in first.tasks},
+    )
 
 
 def _scraped(address: str) -> str:

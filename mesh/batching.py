@@ -218,6 +218,8 @@ class Batcher(Generic[ItemT, ResultT]):
                 await self._split(live)
                 return
             else:
+                if not fault.retryable:
+                    _log.warning("a batch to %s failed for good: %s: %s", self._name, fault.kind.value, fault)
                 _fail(live, fault)
                 return
 

@@ -17,13 +17,16 @@ from mesh.metrics import measure_tasks
 
 
 def moments(
-    rss_mib: tuple[float, float], files: tuple[int, int] = (20, 20), tasks: tuple[int, int] = (9, 9)
+    rss_mib: tuple[float, float],
+    files: tuple[int, int] = (20, 20),
+    tasks: tuple[int, int] = (9, 9),
+    mongod_mib: float = 100.0,
 ) -> list[Moment]:
     """Return 100 samples, of which the second half holds the second value of each."""
     return [
         Moment(
             at_s=float(second),
-            rss_mib={"edge": rss_mib[second >= 50], "mongod": 100.0 + second},
+            rss_mib={"edge": rss_mib[second >= 50], "mongod": mongod_mib + second},
             files={"edge": files[second >= 50], "mongod": 50},
             tasks={"edge": tasks[second >= 50]},
         )
@@ -37,11 +40,12 @@ def moments(
         (moments((100.0, 102.9)), []),
         (moments((100.0, 103.1)), ["edge: RSS growth"]),
         (moments((100.0, 90.0), files=(20, 29)), ["edge: files more"]),
-        (moments((100.0, 100.0), tasks=(9, 18)), ["edge: tasks more"]),
+        (moments((100.0, 100.0), tasks=(9, 10)), ["edge: tasks more"]),
+        (moments((100.0, 100.0), mongod_mib=2_000.0), ["mongod: RSS"]),
     ],
 )
 def test_growth_beyond_its_limit_breaks_its_own_gate(seen: list[Moment], broken: list[str]) -> None:
-    """Memory may grow by 3 %, files and tasks by a handful; mongod's memory is its cache and has no gate."""
+    """Memory may grow by 3 %, files by a pool's connections, tasks not at all; mongod's memory is twice its cache."""
     grown = [asdict(one) for one in growth.growths(seen, [seen[0], seen[-1]], after_s=10)]
     assert [gate.name for gate in growth.gates(grown, 0) if not gate.passed] == broken
 
@@ -49,6 +53,13 @@ def test_growth_beyond_its_limit_breaks_its_own_gate(seen: list[Moment], broken:
 def test_what_went_wrong_while_sending_breaks_a_gate() -> None:
     """A soak whose webhooks were refused says nothing about growth."""
     assert [gate.passed for gate in growth.gates([], 1)] == [False]
+
+
+def test_what_is_held_for_a_moment_is_no_growth() -> None:
+    """Of several looks at an idle mesh the least counts, process by process."""
+    looks = moments((100.0, 90.0), files=(21, 20), tasks=(9, 11))
+    held = watching.least(looks)
+    assert (held.rss_mib["edge"], held.files["edge"], held.tasks["edge"]) == (90.0, 20, 9)
 
 
 def test_growth_counts_after_five_minutes_or_a_third() -> None:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -68,6 +69,48 @@ def test_metrics_are_found_in_a_query() -> None:
     assert queries.metrics_of([query, "autopay:webhook_errors:ratio_1h / 0.001"]) == {"a_bucket", "c_d"}
 
 
+def collector_problems(text: str) -> list[str]:
+    """What is wrong with a collector's configuration, by its schema and by what only a reader of all of it sees."""
+    config = yaml.safe_load(text)
+    schema = yaml.safe_load((queries.HERE / "collector.schema.yaml").read_text())
+    found = [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(config)]
+    for name, pipeline in config["service"]["pipelines"].items():
+        for kind in ("receivers", "processors", "exporters"):
+            found += [f"{name}: no such {kind}: {each}" for each in set(pipeline[kind]) - set(config[kind])]
+        # The limiter can only refuse what comes in if it is asked first.
+        found += [] if pipeline["processors"][0] == "memory_limiter" else [f"{name}: not limited first"]
+    found += [f"no such extension: {each}" for each in set(config["service"]["extensions"]) - set(config["extensions"])]
+    limiter = config["processors"].get("memory_limiter", {})
+    if limiter.get("spike_limit_percentage", 0) >= limiter.get("limit_percentage", 0):
+        found.append("memory_limiter: a spike may be as large as the limit")
+    return found
+
+
+def test_the_collector_can_read_its_configuration() -> None:
+    """Every key is one that its component knows, and what a pipeline names is there."""
+    assert collector_problems((queries.HERE / "collector.yaml").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("threshold_ms: 500", "threshold: 500"),
+        ("type: latency", "type: numeric_attribute"),
+        ("status_codes: [ERROR]", "status_codes: [ERR]"),
+        ("decision_wait: 5s", "decision_wait: 5"),
+        ("exporters: [otlphttp]", "exporters: [otlp]"),
+        ("[memory_limiter, batch]", "[batch, memory_limiter]"),
+        ("spike_limit_percentage: 20", "spike_limit_percentage: 80"),
+        ("extensions: [health_check]", "extensions: [healthcheck]"),
+    ],
+)
+def test_a_wrong_collector_configuration_is_noticed(right: str, wrong: str) -> None:
+    """The check can fail: a mistyped key, a setting of another type, a name that nothing has."""
+    text = (queries.HERE / "collector.yaml").read_text()
+    assert right in text
+    assert collector_problems(text.replace(right, wrong))
+
+
 def test_the_collector_keeps_what_is_looked_for() -> None:
     """Errors, conflicts, what was not durable, slow and risky payments are kept whole, and a share of the rest."""
     config = yaml.safe_load((queries.HERE / "collector.yaml").read_text())
@@ -79,6 +122,3 @@ def test_the_collector_keeps_what_is_looked_for() -> None:
         path.read_text() for part in ("edge", "services", "mesh") for path in sorted((ROOT / part).rglob("*.py"))
     )
     assert {key for key in asked if not re.search(rf'"{re.escape(key)}"', code)} == set()
-    for pipeline in config["service"]["pipelines"].values():
-        assert set(pipeline["processors"]) <= set(config["processors"])
-        assert set(pipeline["exporters"]) <= set(config["exporters"])
