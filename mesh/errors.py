@@ -55,8 +55,9 @@ _CODE_BY_KIND: Final[Mapping[Kind, grpc.StatusCode]] = {
 # UNKNOWN and anything unlisted is a bug on the other side, exactly like INTERNAL.
 _KIND_BY_CODE: Final[Mapping[grpc.StatusCode, Kind]] = {code: kind for kind, code in _CODE_BY_KIND.items()}
 
-# Kinds after which the very same call may succeed.
-_RETRYABLE: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED})
+# Kinds after which the very same call may succeed. Cancelled is what a server that goes away says of a call that comes
+# too late; a call that this side cancels raises no fault.
+_RETRYABLE: Final = frozenset({Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED, Kind.CANCELLED})
 
 _DETAILS: Final = (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo)
 
@@ -165,6 +166,7 @@ def _default_reason(kind: Kind) -> str:
     """Return the reason for a status that came without ErrorInfo: from gRPC itself, not from one of our handlers."""
     return {
         Kind.UNAVAILABLE: "DEPENDENCY_DOWN",
+        Kind.CANCELLED: "DEPENDENCY_DOWN",
         Kind.TIMEOUT: "NOT_DURABLE",
         Kind.EXHAUSTED: "OVERLOADED",
         Kind.INVALID: "INVALID_FIELD",

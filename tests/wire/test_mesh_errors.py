@@ -88,6 +88,7 @@ async def test_any_fault_survives_the_wire(start_echo: StartEcho, channel_to: Op
     ("code", "kind", "reason"),
     [
         (grpc.StatusCode.UNAVAILABLE, Kind.UNAVAILABLE, "DEPENDENCY_DOWN"),
+        (grpc.StatusCode.CANCELLED, Kind.CANCELLED, "DEPENDENCY_DOWN"),
         (grpc.StatusCode.DEADLINE_EXCEEDED, Kind.TIMEOUT, "NOT_DURABLE"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Kind.EXHAUSTED, "OVERLOADED"),
         (grpc.StatusCode.PERMISSION_DENIED, Kind.FORBIDDEN, "FORBIDDEN"),

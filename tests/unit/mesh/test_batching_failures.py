@@ -84,7 +84,7 @@ async def test_a_retryable_fault_is_not_retried_unless_asked() -> None:
     assert sender.batches == [["a"]]
 
 
-@pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED])
+@pytest.mark.parametrize("kind", [Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED, Kind.CANCELLED])
 async def test_a_retryable_fault_is_retried_with_the_same_items(kind: Kind) -> None:
     """With `retry` the same batch goes out again, after a pause, until it is answered."""
     sender = Sender(raising(fault(kind)), raising(fault(kind)), after(0))

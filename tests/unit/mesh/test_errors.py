@@ -7,7 +7,7 @@ import pytest
 
 from mesh.errors import Fault, Kind, code_of, invalid, not_implemented
 
-RETRYABLE = {Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED}
+RETRYABLE = {Kind.UNAVAILABLE, Kind.TIMEOUT, Kind.LOST_RACE, Kind.EXHAUSTED, Kind.CANCELLED}
 
 
 def test_every_kind_has_a_code_of_its_own() -> None:
@@ -19,7 +19,7 @@ def test_every_kind_has_a_code_of_its_own() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_only_what_may_pass_is_retryable(kind: Kind) -> None:
-    """Unavailable, late, outrun and overloaded calls may succeed later; every other kind fails again."""
+    """Unavailable, late, outrun, overloaded and given up calls may succeed later; every other kind fails again."""
     fault = Fault(kind=kind, reason="INTERNAL", message="for a test")
     assert fault.retryable == (kind in RETRYABLE)
 

@@ -18,6 +18,8 @@ _RETRYABLE: Final = frozenset(
         grpc.StatusCode.ABORTED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
+        # What a server that goes away says of a call that comes too late.
+        grpc.StatusCode.CANCELLED,
     }
 )
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
