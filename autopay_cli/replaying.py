@@ -7,7 +7,7 @@ import gc
 import time
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,10 +105,12 @@ def evaluate(history: History, scores: Sequence[float], window: Window, *, label
     from services.insight import evaluation
 
     judged = _judged(history, scores)
+    within = range(window.first_day, window.last_day + 1)
+    bands = evaluation.reliability(each for each in judged if each.at_ms // _DAY_MS in within)
     if window.known_days is not None:
         known_from_ms = (window.first_day - window.known_days) * _DAY_MS - label_delay_ms
         judged = evaluation.without_known(judged, delay_ms=label_delay_ms, known_from_ms=known_from_ms)
-    judged = [each for each in judged if window.first_day <= each.at_ms // _DAY_MS <= window.last_day]
+    judged = [each for each in judged if each.at_ms // _DAY_MS in within]
     return {
         "days": [window.first_day, window.last_day],
         "payments": len(judged),
@@ -117,7 +119,17 @@ def evaluate(history: History, scores: Sequence[float], window: Window, *, label
         "average_precision": evaluation.average_precision(judged),
         f"precision_at_{window.k}": evaluation.precision_at(judged, window.k, by_sender=False),
         f"sender_precision_at_{window.k}": evaluation.precision_at(judged, window.k, by_sender=True),
+        # Of everybody: a score is to be right about senders with a known fraud, too.
+        "calibration_error": evaluation.calibration_error(bands),
+        "frauds_per_foretold": _ratio(
+            sum(band.fraud * band.payments for band in bands), sum(band.score * band.payments for band in bands)
+        ),
+        "reliability": [asdict(band) for band in bands],
     }
+
+
+def _ratio(actual: float, foretold: float) -> float:
+    return actual / foretold if foretold else float("nan")
 
 
 def caught_by_kind(history: History, scores: Sequence[float], window: Window) -> dict[str, float]:

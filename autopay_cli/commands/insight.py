@@ -103,11 +103,9 @@ def _print(figures: dict[str, Any], *, as_json: bool) -> None:
 
         typer.echo(json.dumps(figures))
         return
+    bands = figures.pop("reliability")
+    caught = figures.pop("caught_at_1_percent", {})
     for name, value in figures.items():
-        if isinstance(value, dict):
-            for kind, recall in value.items():
-                typer.echo(f"{'caught at 1 %, ' + kind:32}{recall:.3f}")
-            continue
         shown = (
             f"{value:.4f}"
             if isinstance(value, float)
@@ -116,6 +114,11 @@ def _print(figures: dict[str, Any], *, as_json: bool) -> None:
             else f"{value:,}"
         )
         typer.echo(f"{name.replace('_', ' '):32}{shown}")
+    for band in bands:
+        shares = f"foretold {band['score']:.4f}, fraud {band['fraud']:.4f}"
+        typer.echo(f"{'scores from ' + format(band['low'], 'g'):32}{band['payments']:,} payments, {shares}")
+    for kind, recall in caught.items():
+        typer.echo(f"{'caught at 1 %, ' + kind:34}{recall:.3f}")
 
 
 def _delay_ms(word: str) -> int:

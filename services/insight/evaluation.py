@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -86,6 +87,52 @@ def precision_at(judged: Iterable[Judged], k: int, *, by_sender: bool) -> float:
             first_payments = sorted(today, key=lambda each: -each.score)[:k]
             precisions.append(sum(each.fraud for each in first_payments) / k)
     return sum(precisions) / len(precisions) if precisions else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Payments whose scores are from `low` to below the next band's.
+
+    Attributes:
+        low: where it begins.
+        payments: how many there are.
+        score: their mean score: the share of fraud that was foretold.
+        fraud: the share of fraud that there was.
+    """
+
+    low: float
+    payments: int
+    score: float
+    fraud: float
+
+
+# As finely as people act on scores: reasons are told from 0.03 on, levels begin at 0.3, 0.6 and 0.85.
+_BANDS_FROM = (0.0, 0.03, 0.1, 0.3, 0.6, 0.85)
+
+
+def reliability(judged: Iterable[Judged]) -> list[Band]:
+    """Return what was foretold beside what came, band by band; empty bands are left out."""
+    bands: list[list[Judged]] = [[] for _ in _BANDS_FROM]
+    for each in judged:
+        bands[bisect_right(_BANDS_FROM, each.score) - 1].append(each)
+    return [
+        Band(
+            low=low,
+            payments=len(members),
+            score=sum(each.score for each in members) / len(members),
+            fraud=sum(each.fraud for each in members) / len(members),
+        )
+        for low, members in zip(_BANDS_FROM, bands, strict=True)
+        if members
+    ]
+
+
+def calibration_error(bands: Sequence[Band]) -> float:
+    """Return the expected calibration error: how far foretold and actual shares are apart, on average over payments."""
+    payments = sum(band.payments for band in bands)
+    if not payments:
+        return float("nan")
+    return sum(band.payments * abs(band.score - band.fraud) for band in bands) / payments
 
 
 def without_known(judged: Sequence[Judged], *, delay_ms: int, known_from_ms: int) -> list[Judged]:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.insight.evaluation import Judged, auc_roc, average_precision, precision_at, without_known
+from services.insight.evaluation import (
+    Judged,
+    auc_roc,
+    average_precision,
+    calibration_error,
+    precision_at,
+    reliability,
+    without_known,
+)
 
 DAY_MS = 86_400_000
 
@@ -65,3 +73,22 @@ def test_who_is_known_is_left_out() -> None:
     later = judged((0.1, False), sender="A", day=8)
     assert without_known([*payments, *later], delay_ms=7 * DAY_MS, known_from_ms=0) == payments
     assert len(without_known([*payments, *later], delay_ms=7 * DAY_MS, known_from_ms=DAY_MS)) == 3
+
+
+def test_scores_that_are_right_have_no_calibration_error() -> None:
+    """Where a quarter of the payments scored 0.25 is fraud, foretold and actual shares agree, band by band."""
+    right = judged(*[(0.25, True)] * 5, *[(0.25, False)] * 15, *[(0.0, False)] * 30)
+    bands = reliability(right)
+    assert [(band.low, band.payments, band.score, band.fraud) for band in bands] == [
+        (0.0, 30, 0.0, 0.0),
+        (0.1, 20, 0.25, 0.25),
+    ]
+    assert calibration_error(bands) == pytest.approx(0.0)
+
+
+def test_scores_that_promise_too_much_are_told() -> None:
+    """Half of the payments foretold at 0.9 and 0.6, none of them fraud: off by 0.375 on average."""
+    bands = reliability(judged((0.9, False), (0.6, False), (0.0, False), (0.0, False)))
+    assert [band.low for band in bands] == [0.0, 0.6, 0.85]
+    assert calibration_error(bands) == pytest.approx((0.9 + 0.6) / 4)
+    assert isnan(calibration_error([]))
