@@ -97,18 +97,66 @@ async def serve(settings: InsightSettings) -> None:
     mongo_url = settings.mongo_url.get_secret_value()
     mongo = connect(mongo_url, pool_min=settings.mongo_pool_min, pool_max=settings.mongo_pool_max)
     database = database_of(mongo, mongo_url)
-    store = MongoProfiles(database)
-    profiles = ProfileCache(
-        store,
-        CacheLimits(
-            profiles_max=settings.profiles_max,
-            ttl_s=settings.profile_ttl_s,
-            load_s_max=settings.load_budget_s,
+    channel = open_channel(settings.ledger_target, service=_LEDGER, identity=own)
+    ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+    learned = _learned(settings, database, ledger, metrics, log)
+    gemini, stored, work = _gemini(settings, database, registry, traces), MongoReports(database), LedgerWork(ledger)
+    narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
+    maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
+    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
+    scorer = learned.scorer
+    insight_pb2_grpc.add_InsightServiceServicer_to_server(
+        WholeServicer(
+            scorer=scorer,
+            adviser=Adviser(work),
+            retracer=Retracer(learned.profiles, learned.scores, scorecard=lambda: scorer.scorecard),
+            maker=maker,
+            labeller=Labeller(learned.scores, days=settings.scores_days, observer=metrics),
+            exporter=Exporter(MongoModel(database), scorecard=lambda: scorer.scorecard),
+            tracing=traces,
+            observer=metrics,
         ),
-        clock=time.monotonic,
-        log=log,
+        server.raw,
     )
-    owner = uuid.uuid4().hex
+    await _listen(server, settings, registry, log)
+    explaining = _explaining(settings, work, gemini, server, log)
+    async with explaining, _reporting(settings, maker, stored, log), _learning(learned, log):
+        await stop.wait()
+    await asyncio.gather(
+        server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s),
+        learned.learner.close(grace_s=settings.drain_grace_s),
+    )
+    await learned.profiles.close()
+    await channel.close()
+    mongo.close()
+    traces.shutdown()
+    log.info("stopped")
+    told.shutdown()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learned:
+    """What scores by what was learnt, and what learns."""
+
+    profiles: ProfileCache
+    scores: MongoScores
+    lease: MongoLease
+    scorer: Scorer
+    learner: Learner
+
+
+def _learned(
+    settings: InsightSettings,
+    database: Database,
+    ledger: ledger_pb2_grpc.LedgerServiceStub,
+    metrics: InsightMetrics,
+    log: FilteringBoundLogger,
+) -> _Learned:
+    store, owner = MongoProfiles(database), uuid.uuid4().hex
+    limits = CacheLimits(
+        profiles_max=settings.profiles_max, ttl_s=settings.profile_ttl_s, load_s_max=settings.load_budget_s
+    )
+    profiles = ProfileCache(store, limits, clock=time.monotonic, log=log)
     lease = MongoLease(database, owner=owner, lease_s=settings.lease_s)
     scores = MongoScores(database, days=settings.scores_days)
     keeper = VectorKeeper(scores, kept=settings.scores_days > 0)
@@ -122,9 +170,6 @@ async def serve(settings: InsightSettings) -> None:
         clock=time.monotonic,
         log=log,
     )
-    channel = open_channel(settings.ledger_target, service=_LEDGER, identity=own)
-    ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
-    work = LedgerWork(ledger)
     learner = Learner(
         feed=LedgerFeed(ledger, log=log, fraud_reasons=reasons_of(settings.dispute_fraud_reasons)),
         saver=saver,
@@ -136,44 +181,20 @@ async def serve(settings: InsightSettings) -> None:
         log=log,
         observer=metrics,
     )
-    gemini, stored = _gemini(settings, database, registry, traces), MongoReports(database)
-    narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
-    maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
-    scorer = Scorer(profiles)
-    labeller = Labeller(scores, days=settings.scores_days, observer=metrics)
-    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
-    insight_pb2_grpc.add_InsightServiceServicer_to_server(
-        WholeServicer(
-            scorer=scorer,
-            adviser=Adviser(work),
-            retracer=Retracer(profiles, scores, scorecard=lambda: scorer.scorecard),
-            maker=maker,
-            labeller=labeller,
-            exporter=Exporter(MongoModel(database), scorecard=lambda: scorer.scorecard),
-            tracing=traces,
-            observer=metrics,
-        ),
-        server.raw,
-    )
-    await _listen(server, settings, registry, log)
-    learning = asyncio.create_task(learner.run())
-    following = asyncio.create_task(ScorecardFollower(lease, scorer, every_s=_SCORECARD_S, log=log).run())
-    async with _explaining(settings, work, gemini, server, log), _reporting(settings, maker, stored, log):
-        await stop.wait()
-        following.cancel()
-        learning.cancel()
-        with suppress(asyncio.CancelledError):
-            await learning
-    await asyncio.gather(
-        server.drain(notice_s=settings.drain_notice_s, grace_s=settings.drain_grace_s),
-        learner.close(grace_s=settings.drain_grace_s),
-    )
-    await profiles.close()
-    await channel.close()
-    mongo.close()
-    traces.shutdown()
-    log.info("stopped")
-    told.shutdown()
+    return _Learned(profiles=profiles, scores=scores, lease=lease, scorer=Scorer(profiles), learner=learner)
+
+
+@asynccontextmanager
+async def _learning(learned: _Learned, log: FilteringBoundLogger) -> AsyncIterator[None]:
+    """Learn while the context lasts, and score by the newest weights whoever learns."""
+    learning = asyncio.create_task(learned.learner.run())
+    follower = ScorecardFollower(learned.lease, learned.scorer, every_s=_SCORECARD_S, log=log)
+    following = asyncio.create_task(follower.run())
+    yield
+    following.cancel()
+    learning.cancel()
+    with suppress(asyncio.CancelledError):
+        await learning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from tests.chaos import registry
 from tests.chaos.running import Pace, results_of
 from tests.servers import why_no_mongod
 
-# `make chaos` holds recovery to its limits; here other programs may have the processors, and a start takes longer.
-PATIENCE = 4.0
+# `make chaos` holds recovery to its limits. What recovers here is a process that starts, which is CPU and nothing else:
+# a ledger took 5.9 s for its 5 while ten other programs wanted two cores. That every 2xx is true has no such allowance.
+PATIENCE = 2.0
 
 
 @pytest.mark.slow

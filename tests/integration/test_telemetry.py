@@ -37,6 +37,8 @@ EXEMPLIFIED = (
     ("autopay-ledger", "autopay.ledger_write"),
     ("autopay-insight", "gen_ai.client.operation.duration"),
 )
+# Telling takes a second, and on a machine that does much else longer; how long is not asserted.
+PATIENCE_S = 60.0
 # What may come with label values not seen before, over all processes: a status, a method, an error of Gemini's; a
 # histogram is 14 series each time. Ten thousand ids or accounts would be thousands.
 GROWTH_MAX = 100
@@ -123,7 +125,7 @@ def test_every_metric_that_a_rule_or_a_panel_names_is_told(observed: Observed) -
 
 def test_metrics_and_logs_are_pushed_with_one_identity(observed: Observed) -> None:
     """Each process names itself alike on its traces, metrics and logs."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
 
     def identities(kind: str) -> set[tuple[str, ...]]:
         found = observed.receiver.told if kind != "spans" else []
@@ -140,7 +142,7 @@ def test_metrics_and_logs_are_pushed_with_one_identity(observed: Observed) -> No
 
 def test_pushed_metrics_go_by_the_names_of_the_conventions(observed: Observed) -> None:
     """RPCs and reads are named as OpenTelemetry names them, and cumulative counts agree with the scrape."""
-    deadline, metrics = time.monotonic() + 20, pushed(observed)
+    deadline, metrics = time.monotonic() + PATIENCE_S, pushed(observed)
     while ("autopay-edge", "http.server.request.duration") not in metrics:
         assert time.monotonic() < deadline, sorted(metrics)
         time.sleep(0.2)
@@ -211,7 +213,11 @@ async def test_ten_thousand_ids_and_accounts_add_no_series(observed: Observed) -
     async with aiohttp.ClientSession() as session:
         sender = Sender(session, observed.up.mesh.edge, secret=observed.up.mesh.hmac_secret)
         replies = await sender.send_all(bodies)
-    assert {reply.status for reply in replies} == {200}
+        # Whoever is told to come again, since other programs have the processors, does.
+        for body, reply in zip(bodies, replies, strict=True):
+            assert reply.status in {200, 503}
+            if reply.status != 200:
+                await sender.send_until_accepted(body, timeout_s=30)
     assert scraping.series(observed.scrape()) - before <= GROWTH_MAX
 
 
