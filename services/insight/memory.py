@@ -123,6 +123,8 @@ _pack: Final = _LAYOUT.pack
 _PAYMENTS: Final = Struct(f"<15d32s{_MET_BYTES}s{_MET_BYTES}s")
 # What a verdict changes between what it leaves alone.
 _VERDICTS: Final = Struct(f"<d112s4d{2 * _MET_BYTES}s")
+# What matters of a source: landmark, since, burst, burst_at, the month's four, its verdicts.
+unpack_source: Final = Struct(f"<4d32x4d40x2d{2 * _MET_BYTES}x").unpack
 # What matters of a receiver: landmark, fresh ones, verdicts, whom it has met; and the last of that alone.
 unpack_receiver: Final = Struct(f"<d88x2d8x4d{_MET_BYTES}s{_MET_BYTES}s").unpack
 _unpack_met: Final = Struct(f"<152x{_MET_BYTES}s{_MET_BYTES}s").unpack

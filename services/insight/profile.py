@@ -9,7 +9,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Mark, Prior, mark_of, unpack
+from services.insight.memory import DAY_S, EMPTY, MONTH_S, WIDE, Mark, Prior, mark_of, unpack_source
 
 # On a source's first day nobody has a rate of their own yet. Until then a sender's part of the source's traffic is no
 # burst. A source's own traffic replaces the wide prior once it clearly outnumbers so many payments.
@@ -98,8 +98,8 @@ def prior_of(population: Profile | None) -> Prior:
     if population is None:
         return WIDE
     # fmt: off
-    (landmark_s, since_s, burst, burst_at_s, _, _, _, _, count_month, log_month, square_month, dollars_month, _, _, _,
-     _, _, fraud_month, judged_month, _, _) = unpack(population.sends)
+    (landmark_s, since_s, burst, burst_at_s, count_month, log_month, square_month, dollars_month, fraud_month,
+     judged_month) = unpack_source(population.sends)
     # fmt: on
     if count_month <= 0.0:
         return WIDE
