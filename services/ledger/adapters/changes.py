@@ -13,7 +13,7 @@ from services.ledger.adapters.event_documents import to_fact
 from services.ledger.model import Outcome, Status
 from services.ledger.read_ports import Facts, PaymentChange, risk_level_of
 
-_KEPT: Final = (
+KEPT: Final = (
     "source",
     "tx_id",
     "version",
@@ -42,7 +42,7 @@ PIPELINE: Final[Sequence[Mapping[str, Any]]] = (
         "$project": {
             "set": "$updateDescription.updatedFields",
             "now": {
-                **{name: f"$fullDocument.{name}" for name in _KEPT},
+                **{name: f"$fullDocument.{name}" for name in KEPT},
                 "risk_level": "$fullDocument.risk.level",
                 # All events travel only where they are needed: of an insert.
                 "events": {"$cond": [{"$eq": ["$operationType", "insert"]}, "$fullDocument.events", "$$REMOVE"]},
