@@ -51,7 +51,10 @@ _STATUS_BY_REASON: Final = {
 }
 _UNAUTHENTICATED: Final = 401
 _SEND_AGAIN: Final = 503
+# What software this is, and of which version, is nobody's business.
+SERVER: Final = "autopay"
 _HEADERS: Final = {
+    "Server": SERVER,
     "Content-Type": "application/problem+json",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -88,7 +91,7 @@ def problem(
         body["errors"] = [{"field": field, "description": masking.text(text)} for field, text in errors]
     if extra:
         body.update(extra)
-    headers = dict(_HEADERS)
+    headers = {**_HEADERS, "X-Request-Id": request_id}
     if status == _UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="autopay"'
     if retry_after_s is not None:

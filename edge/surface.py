@@ -17,7 +17,7 @@ from edge.incidents import Incidents
 from edge.key_entries import Scope
 from edge.limits import Limits
 from edge.metrics import ReadMetrics
-from edge.problems import bug, of_fault
+from edge.problems import SERVER, bug, of_fault
 from edge.readiness import Readiness
 from edge.webhooks import RequestIds
 from mesh.errors import Fault
@@ -34,7 +34,7 @@ SAFE_HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Server": "autopay",
+    "Server": SERVER,
 }
 _ERROR: Final = 400
 _SERVER_ERROR: Final = 500

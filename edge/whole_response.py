@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import HttpVersion11, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict
+
+from edge.problems import SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,9 @@ class Head:
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         """Begin every response with these header fields."""
-        lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-        self.fields = dict(fields)
-        self.start = f"HTTP/1.1 200 OK\r\n{lines}Server: {SERVER_SOFTWARE}\r\nDate: "
+        self.fields = {**fields, "Server": SERVER}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.fields.items()])
+        self.start = f"HTTP/1.1 200 OK\r\n{lines}Date: "
 
 
 class WholeResponse(web.Response):

@@ -150,6 +150,28 @@ async def test_a_method_that_is_not_served_is_a_problem(edge: Edge) -> None:
     assert "POST" in got.headers["Allow"]
 
 
+async def test_no_answer_tells_what_software_this_is(edge: Edge) -> None:
+    """Right or wrong, kept open or closed, to a webhook or to nothing: one name, no version; an error has its id."""
+    answers = [
+        await edge.deliver(),
+        await edge.deliver(headers={**signed(BODY), "Connection": "close"}),
+        await edge.deliver(headers={"X-Signature": "0" * 64}),
+        await edge.send("POST", "/webhooks/nobody"),
+        await edge.send("GET", "/nowhere"),
+        await edge.send("DELETE", "/transactions"),
+        await edge.send("GET", "/"),
+    ]
+    reader, writer = await edge.raw(b"no HTTP at all\r\n\r\n")
+    answers.append(await answer_of(reader))
+    writer.close()
+    assert [got.status for got in answers] == [200, 200, 403, 404, 404, 405, 200, 400]
+    assert {got.headers["Server"] for got in answers} == {"autopay"}
+    for got in answers:
+        headers = {name.lower(): value for name, value in got.headers.items()}
+        if got.status >= 400:
+            assert headers["x-request-id"] == got.json["request_id"]
+
+
 async def test_a_bug_is_a_problem_that_says_nothing_and_is_logged(edge: Edge) -> None:
     """An unexpected error is 500 in the same form, without its text, and a traceback in the log."""
 
