@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
+from edge.examples import EXAMPLES
 from edge.key_entries import Scope
 from edge.questions import PaymentQuestion, PaymentsQuestion
 from edge.reports import ReportQuestion
@@ -53,6 +54,38 @@ _SECURITY: Final = {
 }
 # 400 is for what is no HTTP as we take it, a request line of more than 8 KiB for example.
 _READ_PROBLEMS: Final = (400, 401, 403, 429, 503)
+
+
+_TAGS: Final = {
+    "about": "What is served here.",
+    "payments": "What became of payments: one, or page by page. Needs an API key.",
+    "reports": "What was paid in a day, in figures and in words.",
+    "monitoring": "How the mesh is, and what went wrong lately.",
+    "webhooks": "Where payment providers send to. A 2xx means that the delivery is on the disks of a majority; "
+    "anything else may be sent again as often as you like, and counts once.",
+}
+_SIGNING: Final = (
+    "Sign `{X-Timestamp}.` followed by the exact bytes of the body with HMAC-SHA256 under the source's secret. Errors "
+    "are `application/problem+json`; switch on `reason`. With `Prefer: wait=N` (at most 10 s) the answer waits for the "
+    "analysis, where one is made."
+)
+_SIGNATURE: Final = [
+    {
+        "name": "X-Timestamp",
+        "in": "header",
+        "required": False,
+        "description": "When it was signed, Unix seconds. Left out where the body says `timestamp`.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+    },
+    {
+        "name": "X-Signature",
+        "in": "header",
+        "required": False,
+        "description": "The signature in hexadecimal, with `sha256=` before it or without. Left out only where the "
+        "body itself is signed.",
+        "schema": {"type": "string", "pattern": "^(sha256=)?[0-9a-f]{64}$"},
+    },
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +177,16 @@ def document(sources: Iterable[Source], *, public_url: str = "") -> dict[str, An
             "description": "Signed payment webhooks in; payments, exact and deduplicated, out.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": public_url or "/"}],
+        "servers": [{"url": url, "description": text} for url, text in _servers(public_url)],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
     }
+
+
+def _servers(public_url: str) -> Sequence[tuple[str, str]]:
+    here = ("/", "Where this page comes from.")
+    return ((public_url, "Where senders reach it."), here) if public_url else (here,)
 
 
 def _schemas() -> dict[str, Any]:
@@ -171,7 +210,7 @@ def _read(read: Read) -> dict[str, Any]:
     for status in sorted({*read.answers, *read.problems}):
         content: dict[str, Any] = {}
         if body := read.answers.get(status):
-            content[_JSON] = {"schema": _reference(body)}
+            content[_JSON] = _content(body)
         if status == HTTPStatus.OK:
             content.update({media_type: {"schema": {}} for media_type in read.documents})
         if status in read.problems:
@@ -217,26 +256,31 @@ def _reference(names: str) -> dict[str, Any]:
     return references[0] if len(references) == 1 else {"anyOf": references}
 
 
+def _content(names: str) -> dict[str, Any]:
+    """Return what a body looks like: its schema, and an example where there is one."""
+    example = EXAMPLES.get(names.partition("|")[0])
+    return {"schema": _reference(names), **({"example": example} if example is not None else {})}
+
+
 def _problem() -> dict[str, Any]:
-    return {"application/problem+json": {"schema": _reference("Problem")}}
+    return {"application/problem+json": _content("Problem")}
 
 
 def _webhook(source: Source, path: str) -> dict[str, Any]:
     native = source.provider.native
     told = source.provider.acknowledgement.content_type.partition(";")[0] if not native else _JSON
-    answered = {told: {"schema": _reference("Acknowledgement") if native else {}}}
+    answered = {told: _content("Acknowledgement") if native else {"schema": {}}}
     problems = (400, 403, 404, 408, 413, 415, 429, 503, *((409, 422) if native else ()))
     responses = {"200": {"description": "Durable: it need not be sent again.", "content": answered}}
     for status in sorted(problems):
         responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": _problem()}
-    body = {_JSON: {"schema": _reference("NativeDelivery")}} if native else {"*/*": {"schema": {}}}
-    return {
+    body = {_JSON: _content("NativeDelivery")} if native else {"*/*": {"schema": {}}}
+    described = {
         "operationId": "post" + "".join(part.capitalize() for part in path.replace("-", "/").split("/")),
         "summary": f"A signed webhook of {source.name}",
-        "description": "Signed as docs/http-api.md says."
-        if native
-        else f"As {source.provider.name} sends and signs it.",
+        "description": _SIGNING if native else f"As {source.provider.name} sends and signs it.",
         "tags": ["webhooks"],
         "requestBody": {"required": True, "content": body},
         "responses": responses,
     }
+    return {**described, "parameters": _SIGNATURE} if native else described

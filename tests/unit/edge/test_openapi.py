@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as hypothesis_seed
+from pydantic import TypeAdapter
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -21,7 +22,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from edge import representations
 from edge.model import Analysed
+from providers import autopay
 from tests.unit.edge.rig import API_KEY, Edge, running_edge, signed
 from tests.unit.edge.test_payments import PAYMENT
 
@@ -74,6 +77,28 @@ async def test_every_reference_leads_somewhere(edge: Edge) -> None:
     referred = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert referred <= set(found["components"]["schemas"])
     assert {"Payment", "FullPayment", "PaymentPage", "Problem", "Health", "Errors"} <= referred
+
+
+async def test_every_example_is_what_its_schema_says(edge: Edge) -> None:
+    """What a reader is shown could have been answered, and the delivery could have been sent."""
+    found = await document(edge)
+    shown = dict(examples(found))
+    assert {"Acknowledgement", "NativeDelivery", "Payment", "PaymentPage", "Problem", "Health", "Errors"} <= set(shown)
+    for name, example in shown.items():
+        TypeAdapter(getattr(representations, name)).validate_python(example, strict=True)
+    body = json.dumps(shown["NativeDelivery"]).encode()
+    assert len(autopay.PROVIDER.map(body, {})) == 1
+
+
+def examples(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every example of the document with the name of its schema, of several the first."""
+    if isinstance(value, dict):
+        if "example" in value:
+            schema = value["schema"]
+            reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
+            yield reference.rpartition("/")[2], value["example"]
+        for inner in value.values():
+            yield from examples(inner)
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative"])
