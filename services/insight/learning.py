@@ -221,14 +221,20 @@ class Learner:
                 self._observer.labelled(dispute.label, by="dispute")
 
     def _teach(self, payment: Payment, keys: tuple[str, str, str], sequence: int) -> None:
-        get = self._profiles.get
-        sender, receiver, population = (get(key) if key else None for key in keys)
+        sender_key, receiver_key, population_key = keys
+        get, dirty = self._profiles.get, self._profiles.dirty
+        sender = get(sender_key) if sender_key else None
+        receiver = get(receiver_key) if receiver_key else None
+        population = get(population_key)
         if population is not None:
             self._keeper.see(payment, sender, receiver, population, sequence)
+            if population.sequence < sequence:
+                dirty[population_key] = population
         # What contains the payment already was saved with it.
-        for key, profile in zip(keys, (sender, receiver, population), strict=True):
-            if profile is not None and profile.sequence < sequence:
-                self._profiles.dirty[key] = profile
+        if sender is not None and sender.sequence < sequence:
+            dirty[sender_key] = sender
+        if receiver is not None and receiver.sequence < sequence:
+            dirty[receiver_key] = receiver
         teach(payment, sender, receiver, population, sequence)
 
 
