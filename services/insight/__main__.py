@@ -29,6 +29,7 @@ from services.insight.adapters.ledger_figures import LedgerFigures
 from services.insight.adapters.ledger_work import LedgerWork
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_cases import MongoCases
+from services.insight.adapters.mongo_labels import MongoLabels
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_model import MongoModel
 from services.insight.adapters.mongo_profiles import MongoProfiles
@@ -111,7 +112,7 @@ async def serve(settings: InsightSettings) -> None:
             adviser=Adviser(work),
             retracer=Retracer(learned.profiles, learned.scores, scorecard=lambda: scorer.scorecard),
             maker=maker,
-            labeller=Labeller(learned.scores, days=settings.scores_days, observer=metrics),
+            labeller=Labeller(learned.labels, days=settings.scores_days, observer=metrics),
             exporter=Exporter(MongoModel(database), scorecard=lambda: scorer.scorecard),
             tracing=traces,
             observer=metrics,
@@ -140,6 +141,7 @@ class _Learned:
 
     profiles: ProfileCache
     scores: MongoScores
+    labels: MongoLabels
     lease: MongoLease
     scorer: Scorer
     learner: Learner
@@ -159,6 +161,7 @@ def _learned(
     profiles = ProfileCache(store, limits, clock=time.monotonic, log=log)
     lease = MongoLease(database, owner=owner, lease_s=settings.lease_s)
     scores = MongoScores(database, days=settings.scores_days)
+    labels = MongoLabels(database, scores, days=settings.scores_days)
     keeper = VectorKeeper(scores, kept=settings.scores_days > 0)
     saver = Saver(
         lease=lease,
@@ -175,13 +178,15 @@ def _learned(
         saver=saver,
         profiles=profiles,
         keeper=keeper,
-        labels=scores,
+        labels=labels,
         jury=Jury(MongoCases(database, owner=owner), profiles=profiles, saver=saver, observer=metrics),
         limits=LearningLimits(flush_s=settings.flush_s, acquire_s=settings.lease_s / 3),
         log=log,
         observer=metrics,
     )
-    return _Learned(profiles=profiles, scores=scores, lease=lease, scorer=Scorer(profiles), learner=learner)
+    return _Learned(
+        profiles=profiles, scores=scores, labels=labels, lease=lease, scorer=Scorer(profiles), learner=learner
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Judging: the replica that learns turns labels into verdicts, each of them once, whatever happens in between.
 
-A verdict is decided before it changes anything: written with its ordinal beside the vector it judges, in the same
+A verdict is decided before it changes anything: written with its ordinal beside the labels it follows from, in the same
 transaction as the ordinal's own counter, under the lease. Then profiles and evidence take it in. A profile knows by
 `judged` which verdicts it contains, and the evidence is saved with the ordinal it has reached, in one document with
 the position in the feed. So whoever comes after a crash takes in what was decided above that ordinal, and nothing is

@@ -11,8 +11,8 @@ from services.insight.model import Payment
 from services.insight.profile import Profile, prior_of
 from services.insight.vectors import Seen, pack
 
-# One command's vectors: scoring gets a turn of the loop before the next are made ready.
-_CHUNK: Final = 256
+# So many vectors are one document: few enough that it is quickly made and read.
+_CHUNK: Final = 512
 
 
 class VectorKeeper:
@@ -27,18 +27,27 @@ class VectorKeeper:
         self._store = store
         self._kept = kept
         self._seen: list[Seen] = []
+        self._kept_to = 0
         self._saving = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._seen)
 
+    async def begin(self) -> None:
+        """Find out what is kept already; call before anything is seen again.
+
+        Raises:
+            StoreDown: nobody knows.
+        """
+        if self._kept:
+            self._kept_to = await self._store.kept()
+
     def see(
         self, payment: Payment, sender: Profile | None, receiver: Profile | None, population: Profile, sequence: int
     ) -> None:
         """Look at a payment that is about to be learnt as the one of this ordinal."""
-        # What a stored profile contains has been stored before the profile was.
-        if self._kept and population.sequence < sequence:
-            self._seen.append(Seen(payment, pack(look(payment, sender, receiver, prior_of(population)))))
+        if self._kept and sequence > self._kept_to:
+            self._seen.append((sequence, payment, pack(look(payment, sender, receiver, prior_of(population)))))
 
     def forget(self) -> None:
         """Drop what is not stored, as what was learnt of it is dropped."""

@@ -11,10 +11,17 @@ from services.insight.verdicts import Case
 
 
 class Vectors(Protocol):
-    """Durable feature vectors, one per payment, for as long as labels may come."""
+    """Durable feature vectors, in the order of the feed, for as long as labels may come."""
+
+    async def kept(self) -> int:
+        """Return the ordinal of the last payment whose vector is kept: so are those of all before it that were seen.
+
+        Raises:
+            StoreDown: nobody knows.
+        """
 
     async def insert(self, seen: Sequence[Seen]) -> None:
-        """Keep what there is not yet; durable when it returns. What is there stays as it is.
+        """Keep vectors whose ordinals rise; durable when it returns. What is kept already stays as it is.
 
         Raises:
             StoreDown: the outcome is unknown; doing it again is harmless.

@@ -56,7 +56,7 @@ class LearningLimits:
     flush_s: float = 2.0
     dirty_max: int = 20_000
     vectors_s: float = 1.0
-    vectors_max: int = 20_000
+    vectors_max: int = 2_048
     acquire_s: float = 5.0
 
 
@@ -175,6 +175,7 @@ class Learner:
             await self._saver.patiently(self._keeper.save)
 
     async def _learn(self) -> None:
+        await self._saver.patiently(self._keeper.begin)
         while True:
             if not self._position.token:
                 await self._begin_era()

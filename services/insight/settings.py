@@ -96,7 +96,7 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         ge=0,
         le=400,
         validation_alias="INSIGHT_SCORES_DAYS",
-        description="Days that each payment's feature vector is kept so that labels can teach; some 250 bytes each. 0 "
+        description="Days that each payment's feature vector is kept so that labels can teach; some 200 bytes each. 0 "
         "keeps none, and no payment can be labelled.",
     )
     dispute_fraud_reasons: str = Field(

@@ -28,6 +28,7 @@ class Disk:
         self.cases: dict[str, Case] = {}
         self.authors: dict[tuple[str, str, str], str] = {}
         self.versions: dict[str, int] = {}
+        self.kept = 0
         self.decided = 0
         self.clock_ms = 0
         self.steps = 0

@@ -22,13 +22,19 @@ class MemoryScores:
         self._disk = disk
         self._owner = owner
 
+    async def kept(self) -> int:
+        """Return the last ordinal."""
+        await self._answer()
+        return self._disk.kept
+
     async def insert(self, seen: Sequence[Seen]) -> None:
         """Keep what there is not yet, one after the other."""
         await self._answer()
-        for payment, vector in seen:
-            if f"{payment.source}:{payment.tx_id}" in self._disk.cases:
+        for sequence, payment, vector in seen:
+            if sequence <= self._disk.kept:
                 continue
             self._disk.step()
+            self._disk.kept = sequence
             case = Case(
                 source=payment.source,
                 tx_id=payment.tx_id,

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mesh.errors import Fault
 from services.insight.adapters.mongo import connect, database_of
 from services.insight.adapters.mongo_cases import MongoCases
+from services.insight.adapters.mongo_labels import MongoLabels
 from services.insight.adapters.mongo_lease import MongoLease
 from services.insight.adapters.mongo_scores import MongoScores
 from services.insight.features import FEATURES
@@ -67,7 +68,7 @@ async def ports(request: pytest.FixtureRequest) -> AsyncIterator[Ports]:
     stored = MongoScores(base, days=120)
     yield Ports(
         stored,
-        stored,
+        MongoLabels(base, stored, days=120),
         lambda owner: MongoCases(base, owner=owner),
         lambda owner: MongoLease(base, owner=owner, lease_s=15),
     )
@@ -77,7 +78,7 @@ async def ports(request: pytest.FixtureRequest) -> AsyncIterator[Ports]:
 def seen(number: int, *, value: float = 1.0, sender: str = "A", receiver: str = "R") -> Seen:
     """A payment with a vector of one value."""
     payment = a_payment(sender=sender, receiver=receiver, at_ms=NOW_MS + number)
-    return Seen(payment._replace(tx_id=f"T-{number}"), pack([value] + [0.0] * (len(FEATURES) - 1)))
+    return number, payment._replace(tx_id=f"T-{number}"), pack([value] + [0.0] * (len(FEATURES) - 1))
 
 
 async def label(ports: Ports, number: int, what: Label, by: str = "analyst") -> bool | None:
@@ -93,13 +94,16 @@ def ruled(case: Case, ordinal: int, *, fraud: bool = True) -> Case:
 
 
 async def test_a_vector_is_never_replaced(ports: Ports) -> None:
-    """What is kept first stays, whatever is read again, and its neighbours in the same call are kept."""
+    """What is kept first stays, whatever is read again, and what comes behind it in the same call is kept."""
+    assert await ports.vectors.kept() == 0
     await ports.vectors.insert([seen(1, value=2.0), seen(2, sender="", receiver="")])
-    await ports.vectors.insert([seen(1, value=3.0), seen(3)])
+    await ports.vectors.insert([seen(1, value=3.0), seen(2), seen(3)])
+    await ports.vectors.insert([seen(1, value=4.0)])
+    assert await ports.vectors.kept() == 3
     for number in (1, 2, 3):
         assert await label(ports, number, FRAUD)
     first, second, third = sorted(await ports.cases("me").due(covered=0, most=10), key=lambda case: case.tx_id)
-    assert first.vector == seen(1, value=2.0).vector
+    assert first.vector == seen(1, value=2.0)[2]
     assert (first.source, first.tx_id, first.sender, first.receiver) == ("autopay", "T-1", "A", "R")
     assert (second.sender, second.receiver) == ("", "")
     assert third.at_ms == NOW_MS + 3
@@ -148,7 +152,7 @@ async def test_disputes_go_forwards(ports: Ports) -> None:
 
 async def test_what_is_due_comes_in_the_order_of_labels(ports: Ports) -> None:
     """The payment labelled first is first, and no more come than asked for."""
-    await ports.vectors.insert([seen(number) for number in range(9)])
+    await ports.vectors.insert([seen(number) for number in range(1, 10)])
     for number in (4, 1, 7):
         await label(ports, number, FRAUD)
         await asyncio.sleep(0.002)
@@ -161,7 +165,7 @@ async def test_verdicts_are_written_under_the_lease_in_their_order(ports: Ports)
     await ports.lease("me").acquire()
     cases = ports.cases("me")
     assert await cases.decided(0) == (0, [])
-    await ports.vectors.insert([seen(number) for number in range(4)])
+    await ports.vectors.insert([seen(number) for number in range(1, 5)])
     for number in (1, 2, 3):
         await label(ports, number, FRAUD)
         await asyncio.sleep(0.002)
@@ -188,7 +192,7 @@ async def test_all_or_nothing_is_decided(ports: Ports) -> None:
     """Without the lease, behind another's ordinal, or where a label changed meanwhile, no verdict is written."""
     lease, cases = ports.lease("me"), ports.cases("me")
     await lease.acquire()
-    await ports.vectors.insert([seen(number) for number in range(3)])
+    await ports.vectors.insert([seen(number) for number in range(1, 4)])
     await label(ports, 1, FRAUD)
     await label(ports, 2, FRAUD)
     due = await cases.due(covered=0, most=10)
@@ -229,39 +233,67 @@ async def test_a_judgement_comes_back_to_the_last_bit(ports: Ports) -> None:
 async def test_a_payment_has_labels_of_sixteen_sources(database: Any) -> None:
     """One more is refused by its limit, while the sixteen may still change."""
     scores = MongoScores(database, days=120)
+    labels = MongoLabels(database, scores, days=120)
     await scores.insert([seen(1)])
     for number in range(16):
-        assert await scores.state("autopay", "T-1", str(number), label=FRAUD, author="")
+        assert await labels.state("autopay", "T-1", str(number), label=FRAUD, author="")
     with pytest.raises(Fault) as refused:
-        await scores.state("autopay", "T-1", "one-more", label=FRAUD, author="")
+        await labels.state("autopay", "T-1", "one-more", label=FRAUD, author="")
     assert (refused.value.reason, refused.value.metadata) == ("TOO_LARGE", {"limit": "16"})
-    assert await scores.state("autopay", "T-1", "7", label=UNSURE, author="")
-    assert not await scores.state("autopay", "T-1", "7", label=UNSURE, author="")
+    assert await labels.state("autopay", "T-1", "7", label=UNSURE, author="")
+    assert not await labels.state("autopay", "T-1", "7", label=UNSURE, author="")
 
 
-async def test_a_payment_takes_few_bytes_and_expires(database: Any) -> None:
-    """A usual payment's document is small, and MongoDB removes it in its time; another setting is put in place."""
+async def test_the_first_labels_of_a_payment_may_come_together(database: Any) -> None:
+    """Each of several callers at once sets its own label, and what was known of the payment comes along once."""
     scores = MongoScores(database, days=120)
+    await scores.insert([seen(number) for number in range(1, 6)])
+    labels = [MongoLabels(database, scores, days=120) for _ in range(6)]
+    stated = (each.state("autopay", "T-3", f"s{place}", label=FRAUD, author="") for place, each in enumerate(labels))
+    assert await asyncio.gather(*stated) == [True] * 6
+    (case,) = await MongoCases(database, owner="me").due(covered=0, most=9)
+    assert len(case.labels) == 6
+    assert case.vector == seen(3)[2]
+
+
+async def test_payments_take_few_bytes_and_expire(database: Any) -> None:
+    """A usual payment adds little to its document; MongoDB removes both in their time, which may be changed."""
+    scores = MongoScores(database, days=120)
+    labels = MongoLabels(database, scores, days=120)
     usual = Payment("autopay", "order-100123", "customer-1", "shop-17", 4_250, "EUR", NOW_MS)
-    await scores.insert([Seen(usual, pack([0.5] * 6 + [0.0] * (len(FEATURES) - 6)))])
+    vector = pack([0.5] * 6 + [0.0] * (len(FEATURES) - 6))
+    await scores.insert([(number, usual, vector) for number in range(1, 513)])
     stored = await database["scores"].find_one()
-    assert len(bson.encode(stored)) <= 170
-    indexes = await database["scores"].index_information()
-    assert indexes["expiry"]["expireAfterSeconds"] == 120 * 86_400
-    assert indexes["expiry"]["key"] == [("at", 1)]
-    await MongoScores(database, days=30).insert([seen(1)])
-    assert (await database["scores"].index_information())["expiry"]["expireAfterSeconds"] == 30 * 86_400
+    assert len(bson.encode(stored)) / 512 <= 180
+    await labels.state("autopay", "order-100123", "analyst", label=FRAUD, author="")
+    for collection in ("scores", "labels"):
+        expiry = (await database[collection].index_information())["expiry"]
+        assert (expiry["expireAfterSeconds"], expiry["key"]) == (120 * 86_400, [("at", 1)])
+    await MongoScores(database, days=30).insert([seen(600)])
+    expiry = (await database["scores"].index_information())["expiry"]
+    assert expiry["expireAfterSeconds"] == 30 * 86_400
 
 
-async def test_what_waits_is_found_by_an_index(database: Any) -> None:
-    """Neither looking for labels that wait nor for verdicts reads the vectors of payments that nobody labelled."""
+async def test_what_is_looked_for_is_found_by_an_index(database: Any) -> None:
+    """Neither finding a payment nor looking for labels that wait reads more documents than it finds."""
     scores = MongoScores(database, days=120)
-    await scores.insert([seen(number) for number in range(200)])
-    await scores.state("autopay", "T-7", "analyst", label=FRAUD, author="")
-    for query in ({"due": {"$exists": True}}, {"verdict.ordinal": {"$gt": 0}}):
-        plan = await database.command({"explain": {"find": "scores", "filter": query}, "verbosity": "executionStats"})
-        assert plan["executionStats"]["totalDocsExamined"] <= 1
-    assert [case.tx_id for case in await MongoCases(database, owner="me").due(covered=0, most=9)] == ["T-7"]
+    labels = MongoLabels(database, scores, days=120)
+    for start in range(1, 200, 20):
+        await scores.insert([seen(number) for number in range(start, start + 20)])
+    for number in range(1, 50):
+        await labels.state("autopay", f"T-{number}", "analyst", label=FRAUD, author="")
+    for collection, query, most in (
+        ("scores", {"payments": "autopay:T-77"}, 1),
+        ("labels", {"verdict.ordinal": {"$gt": 0}}, 0),
+        ("labels", {"due": {"$lt": 0}}, 0),
+    ):
+        plan = await database.command({"explain": {"find": collection, "filter": query}, "verbosity": "executionStats"})
+        assert plan["executionStats"]["totalDocsExamined"] <= most, collection
+    found = await scores.find("autopay:T-77")
+    assert found is not None
+    assert (found.at_ms, found.vector) == (NOW_MS + 77, seen(77)[2])
+    assert await scores.vector("autopay", "T-77") == [1.0] + [0.0] * (len(FEATURES) - 1)
+    assert await scores.vector("autopay", "T-777") is None
 
 
 async def test_a_store_that_is_not_there_says_so() -> None:
@@ -270,17 +302,20 @@ async def test_a_store_that_is_not_there_says_so() -> None:
     client = connect(url, pool_min=0, pool_max=2)
     base = database_of(client, url)
     scores, cases = MongoScores(base, days=120), MongoCases(base, owner="me")
+    labels = MongoLabels(base, scores, days=120)
     dispute = Dispute(source="a", tx_id="b", version=1, label=FRAUD)
     outcomes = await asyncio.gather(
+        scores.kept(),
         scores.insert([seen(1)]),
-        scores.state("a", "b", "c", label=FRAUD, author=""),
-        scores.labels("a", "b"),
-        scores.dispute(dispute),
+        scores.vector("a", "b"),
+        labels.state("a", "b", "c", label=FRAUD, author=""),
+        labels.labels("a", "b"),
+        labels.dispute(dispute),
         cases.due(covered=0, most=1),
         cases.decided(0),
         cases.decide([], last=0),
         MongoLease(base, owner="me", lease_s=15).judgement(),
         return_exceptions=True,
     )
-    assert [type(outcome) for outcome in outcomes] == [StoreDown] * 8
+    assert [type(outcome) for outcome in outcomes] == [StoreDown] * 10
     client.close()

@@ -16,7 +16,7 @@ from services.insight.features import FEATURES
 from services.insight.label_servicer import LabelServicer
 from services.insight.labelling import Labeller
 from services.insight.labels import Dispute, Label
-from services.insight.vectors import Seen, pack
+from services.insight.vectors import pack
 from tests.fakes.insight_memory import Disk, Watcher
 from tests.fakes.insight_scores import MemoryScores
 from tests.insight_teaching import a_payment
@@ -42,7 +42,7 @@ def watcher() -> Watcher:
 async def stub(disk: Disk, watcher: Watcher) -> AsyncIterator[insight_pb2_grpc.InsightServiceStub]:
     """A client of insight's labels; payment T-1 was learnt."""
     scores = MemoryScores(disk)
-    await scores.insert([Seen(a_payment()._replace(tx_id="T-1"), pack([0.0] * len(FEATURES)))])
+    await scores.insert([(1, a_payment()._replace(tx_id="T-1"), pack([0.0] * len(FEATURES)))])
     server = Server(services=[INSIGHT], reflect=False)
     servicer = LabelServicer(Labeller(scores, days=120, observer=watcher))
     insight_pb2_grpc.add_InsightServiceServicer_to_server(servicer, server.raw)

@@ -233,15 +233,16 @@ async def test_insight_keeps_what_it_learnt_as_its_own_user(
         assert (await insight.RecordLabel(fraud, timeout=20)).changed
     database = open_database("insight")
     for _ in range(200):
-        verdict = (database["scores"].find_one({"_id": "autopay:T-103"}) or {}).get("verdict")
+        verdict = (database["labels"].find_one({"_id": "autopay:T-103"}) or {}).get("verdict")
         if verdict is not None:
             break
         await asyncio.sleep(0.1)
     assert verdict is not None
     assert verdict["after"]["fraud"]
-    assert set(database["scores"].index_information()) == {"_id_", "expiry", "due", "verdicts"}
+    assert set(database["labels"].index_information()) == {"_id_", "expiry", "due", "verdicts"}
     # As docs/mongodb.md has it.
-    assert database["scores"].delete_many({"$or": [{"sender": "alice"}, {"receiver": "alice"}]}).deleted_count >= 10
+    assert database["labels"].delete_many({"$or": [{"sender": "alice"}, {"receiver": "alice"}]}).deleted_count == 1
+    assert database["scores"].delete_many({"$or": [{"senders": "alice"}, {"receivers": "alice"}]}).deleted_count >= 1
     assert database["profiles"].delete_many({"_id": {"$regex": "^a:[a-z0-9_-]+:alice$"}}).deleted_count == 1
     assert [line for line in mesh.log_lines("insight") if "not authorized" in str(line)] == []
 

@@ -1,4 +1,4 @@
-"""The port `Cases` in MongoDB: verdicts beside the vectors they judge, written under the learner's lease."""
+"""The port `Cases` in MongoDB: verdicts beside the labels they follow from, written under the learner's lease."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class MongoCases:
-    """The documents of `scores` that have labels."""
+    """The collection `labels`."""
 
     def __init__(self, database: Database, *, owner: str) -> None:
         """Decide while the learner's lease is held as `owner`."""
         self._client = database.client
-        self._scores = database.get_collection(COLLECTION, codec_options=TIMES_AS_NUMBERS)
+        self._labels = database.get_collection(COLLECTION, codec_options=TIMES_AS_NUMBERS)
         self._state = database.get_collection(mongo_lease.COLLECTION)
         self._owner = owner
 
@@ -40,7 +40,7 @@ class MongoCases:
         """
         decidable = [{"verdict.ordinal": {"$exists": False}}, {"verdict.ordinal": {"$lte": Int64(covered)}}]
         async with store_down():
-            found = self._scores.find({"due": {"$exists": True}, "$or": decidable})
+            found = self._labels.find({"due": {"$exists": True}, "$or": decidable})
             documents = await found.sort([("due", ASCENDING), ("_id", ASCENDING)]).limit(most).to_list(most)
         return [case_of(document) for document in documents]
 
@@ -52,7 +52,7 @@ class MongoCases:
         """
         async with store_down():
             learner = await self._state.find_one({"_id": mongo_lease.LEARNER}, {"decided": 1})
-            found = self._scores.find({"verdict.ordinal": {"$gt": Int64(after)}})
+            found = self._labels.find({"verdict.ordinal": {"$gt": Int64(after)}})
             documents = await found.sort([("verdict.ordinal", ASCENDING)]).to_list(None)
         return int((learner or {}).get("decided", 0)), [case_of(document) for document in documents]
 
@@ -86,7 +86,7 @@ class MongoCases:
         if not counted.matched_count:
             return False
         changes = [_change(case, last) for case in cases]
-        return not changes or (await self._scores.bulk_write(changes, session=session)).matched_count == len(changes)
+        return not changes or (await self._labels.bulk_write(changes, session=session)).matched_count == len(changes)
 
 
 def _change(case: Case, last: int) -> UpdateOne:

@@ -12,7 +12,7 @@ from services.insight.labels import Label
 from services.insight.scorecard import Site
 from services.insight.verdicts import Case, Ruling, Verdict
 
-COLLECTION: Final = "scores"
+COLLECTION: Final = "labels"
 # Times are compared and handed back, never shown.
 TIMES_AS_NUMBERS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_MS
@@ -25,7 +25,7 @@ def id_of(source: str, tx_id: str) -> str:
 
 
 def case_of(document: Mapping[str, Any]) -> Case:
-    """Return a document of `scores` as a case."""
+    """Return a document of `labels` as a case."""
     source, _, tx_id = document["_id"].partition(":")
     return Case(
         source=source,
