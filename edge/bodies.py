@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import ClientPayloadError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from edge.spreading import Spread
 from mesh.errors import Fault, Kind
 
 BODY_BYTES_MAX: Final = 262_144
@@ -17,8 +18,9 @@ class BodyReader:
     """Reads bodies under one bound for the process."""
 
     def __init__(self, *, timeout_s: float, unverified_bytes_max: int) -> None:
-        """Give each body `timeout_s` seconds to arrive, all together at most so many bytes."""
+        """Give each body `timeout_s` seconds to arrive, up to a quarter more, all together at most so many bytes."""
         self._timeout_s = timeout_s
+        self._spread = Spread()
         self._unverified_bytes_max = unverified_bytes_max
         self._unverified_bytes = 0
 
@@ -55,7 +57,7 @@ class BodyReader:
             )
         self._unverified_bytes += reserved
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._spread.of(self._timeout_s)):
                 return await self._collect(request)
         except TimeoutError:
             raise Fault(

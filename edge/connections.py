@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from edge.client_address import is_in
 from edge.networks import Network
 from edge.problems import problem
+from edge.spreading import Spread
 from edge.webhooks import Handler, RequestIds
 from mesh.metrics import Counts
 
@@ -34,7 +35,8 @@ class ConnectionLimits:
         total_max: connections at once.
         per_address_max: connections at once from one address; 0 is no bound.
         exempt: networks whose addresses have no bound of their own: proxies, which stand for many.
-        head_s_max: seconds from a connection's beginning to the end of its first request's headers.
+        head_s_max: seconds from a connection's beginning to the end of its first request's headers, up to a quarter
+            more.
         idle_s_max: seconds from an answer to the end of the next request's headers.
     """
 
@@ -54,6 +56,7 @@ class Connections:
         self.ids = ids
         self._by_address: dict[str, int] = {}
         self._open = 0
+        self._spread = Spread()
         self._refused = Counts("connections_refused", "Connections closed at once, by the limit.", ("limit",), registry)
         for limit in ("total", "address"):
             # Seen from the start, so that the first refusal is an increase.
@@ -75,6 +78,10 @@ class Connections:
         self._open += 1
         self._by_address[address] = self._by_address.get(address, 0) + 1
         return True
+
+    def head_s(self) -> float:
+        """Return how long the next connection has for its first headers; those that come together end apart."""
+        return self._spread.of(self.limits.head_s_max)
 
     def release(self, address: str) -> None:
         """Let an admitted connection go."""
@@ -114,7 +121,7 @@ class _Connection(web.RequestHandler):
         # aiohttp waits for the first request as long as for a next one.
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
-        self._next_keepalive_close_time = self._loop.time() + self._connections.limits.head_s_max
+        self._next_keepalive_close_time = self._loop.time() + self._connections.head_s()
         self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def connection_lost(self, exc: BaseException | None) -> None:

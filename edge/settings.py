@@ -192,7 +192,8 @@ class EdgeSettings(MeshSettings):
         gt=0,
         le=75,
         validation_alias="EDGE_HEADER_TIMEOUT_S",
-        description="Seconds that a new connection has to send its first request's headers. A kept one has 75 s from "
+        description="Seconds that a new connection has to send its first request's headers, and up to a quarter more: "
+        "what came together is not ended together. A kept one has 75 s from "
         "the last answer.",
     )
     waiters_max: int = Field(
@@ -208,7 +209,7 @@ class EdgeSettings(MeshSettings):
         gt=0,
         le=120,
         validation_alias="EDGE_BODY_TIMEOUT_S",
-        description="Seconds a request's body may take to arrive.",
+        description="Seconds a request's body may take to arrive, and up to a quarter more.",
     )
     unverified_bytes_max: int = Field(
         default=33_554_432,
