@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,47 @@ def test_a_payment_is_labelled_and_read_back(up: RunningUp, tmp_path: Path) -> N
     read = told(up, tx_id)
     assert "changed" not in read
     assert {each["by"]: each["label"] for each in read["labels"]} == {"analyst": "unsure", "bank": "legitimate"}
+
+
+def deliver(up: RunningUp, **fields: str) -> dict[str, Any]:
+    """Send a signed native webhook about a payment of ann's, and read the answer."""
+    body = json.dumps(
+        {"amount": "12.50", "currency": "EUR", "sender_account": "ann", "receiver_account": "shop", **fields}
+    ).encode()
+    stamp = str(int(time.time()))
+    signature = hmac.new(up.mesh.hmac_secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    request = urllib.request.Request(  # noqa: S310 - our own edge
+        f"{up.mesh.edge}/webhooks/payments",
+        data=body,
+        headers={"Content-Type": "application/json", "X-Timestamp": stamp, "X-Signature": signature},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+        told_back: dict[str, Any] = json.load(answer)
+    return told_back
+
+
+def test_a_dispute_over_fraud_labels_through_the_whole_mesh(up: RunningUp, tmp_path: Path) -> None:
+    """A webhook says that a payment is disputed as fraud: it counts as fraud, until another says that it is over."""
+    a_payment(up, tmp_path)
+    deliver(up, tx_id="DISPUTED-1")
+    deliver(up, tx_id="DISPUTED-2")
+    about = {"object_id": "D-1", "event_id": "D-1-opened", "status": "dispute_opened"}
+    answer = deliver(up, tx_id="DISPUTED-1", dispute_reason="fraud", **about)
+    assert answer["transaction_status"] == "disputed"
+    deliver(up, tx_id="DISPUTED-2", dispute_reason="not_received", **{**about, "event_id": "D-2-opened"})
+
+    def counts_as(tx_id: str, wanted: str | None) -> dict[str, Any]:
+        for _ in range(30):
+            answer = label(up, tx_id, "--json")
+            if answer.returncode == 0 and (found := json.loads(answer.stdout))["counts_as"] == wanted:
+                return dict(found)
+            time.sleep(0.2)
+        raise AssertionError(answer)
+
+    assert [each["by"] for each in counts_as("DISPUTED-1", "fraud")["labels"]] == ["dispute:autopay"]
+    assert counts_as("DISPUTED-2", None)["labels"] == []
+    deliver(up, tx_id="DISPUTED-1", **{**about, "event_id": "D-1-won", "status": "dispute_won"})
+    assert counts_as("DISPUTED-1", None)["labels"][0]["label"] == "unsure"
 
 
 @pytest.mark.parametrize(
