@@ -54,7 +54,7 @@ class LearningLimits:
     """
 
     flush_s: float = 2.0
-    dirty_max: int = 20_000
+    dirty_max: int = 50_000
     vectors_s: float = 1.0
     vectors_max: int = 2_048
     acquire_s: float = 5.0

@@ -84,12 +84,13 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         description="The most seconds scoring waits for profiles; then it goes by what is in memory.",
     )
     flush_s: float = Field(
-        default=10.0,
+        default=30.0,
         gt=0,
         le=60,
         validation_alias="INSIGHT_FLUSH_S",
         description="Seconds between savings of changed profiles: what a crash makes the learner read again, and how "
-        "old the profiles of replicas that don't learn may be.",
+        "old the profiles of replicas that don't learn may be. Often is dear: each saved profile costs MongoDB as much "
+        "as two payments.",
     )
     scores_days: int = Field(
         default=120,
