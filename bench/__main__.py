@@ -31,7 +31,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help=_ONLY_HELP)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Run every section; takes half an hour.")] = False,
     server: Annotated[list[str] | None, typer.Option(help="A server to measure; repeat for more.")] = None,
-    duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 5.0,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds of one measured window.")] = 8.0,
     concurrency: Annotated[str, typer.Option(help="Connections, by comma.")] = "64,1024",
     rounds: Annotated[int, typer.Option(min=1, help="Times every server is measured, in turn.")] = 3,
     out: Annotated[Path, typer.Option(help="Where the JSON and the pictures go.")] = Path("bench/results"),

@@ -224,7 +224,7 @@ class EdgeSettings(MeshSettings):
         description="Bytes of verified deliveries that may wait for an answer at once; over it answers are 503.",
     )
     inflight_max: int = Field(
-        default=2,
+        default=3,
         ge=1,
         le=64,
         validation_alias="EDGE_INFLIGHT_MAX",
