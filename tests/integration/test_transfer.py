@@ -155,7 +155,7 @@ async def test_each_failed_row_is_named_and_the_exit_code_says_so(mongo_url: str
 async def test_an_interrupted_import_goes_on_where_it_was(mongo_url: str, tmp_path: Path) -> None:
     """Ctrl-C in the middle keeps the place; the next run does the rest and forgets it."""
     file = tmp_path / "payments.jsonl"
-    rows = 20_000
+    rows = 60_000
     row = {"source": "orders", "kind": "captured", "amount": "1.00", "currency": "EUR"}
     file.write_text("".join(json.dumps({**row, "tx_id": f"T-{number}"}) + "\n" for number in range(rows)))
     kept = file.with_name("payments.jsonl.checkpoint")
