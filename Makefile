@@ -67,7 +67,7 @@ test: $(READY) ## Run the tests against real processes; what is not installed is
 nightly: $(READY) ## What takes minutes: wider fuzzing, and a ledger of 1,000,000 payments with its figures and gates
 	@$(PYTHON) -m pytest -m nightly $(ARGS)
 
-check: format-check lint types imports protos docs deployment ## Everything that reads code without running it
+check: format-check lint types imports protos docs deployment manifests ## Everything that reads code without running it
 
 format: $(READY) ## Rewrite the code in its one format
 	@$(BIN)/ruff format
@@ -128,7 +128,7 @@ MODELS := $(addprefix @kubernetes-models/,cert-manager@6.0.0 gateway-api@2.0.0 i
 	fi; \
 	touch $@
 
-manifests: $(READY) .tools/.ready ## The same builds, with the kinds of other projects, looked at by trivy and checkov
+manifests: $(READY) .tools/.ready ## The same builds, with the kinds of other projects, looked at by trivy and checkov (part of check)
 	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; \
 	$(PYTHON) deploy/k8s/check.py --output "$$built"; \
 	if [ -d .tools/models/node_modules ]; then \
