@@ -120,6 +120,7 @@ def mesh(secure: SecureMongo, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "LEDGER_BODY_KEYS": f"k1:{base64.b64encode(b'k' * 32).decode()}",
         "LEDGER_DELIVERY_RETENTION_DAYS": "30",
         "LEDGER_ANALYSIS_POLICY": "all",
+        "INSIGHT_FLUSH_S": "0.5",
     }
     running = RunningMesh(url_of(secure, "ledger"), tmp_path_factory.mktemp("mesh"), environment)
     try:
