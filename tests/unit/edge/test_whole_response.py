@@ -35,6 +35,18 @@ async def changed(_request: web.Request) -> web.Response:
     return response
 
 
+class Large:
+    """Answers with a quarter of a megabyte, and counts."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        """Answer as the hot path does."""
+        self.answered += 1
+        return WholeResponse(_HEAD, b"x" * 262_144)
+
+
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """Serve the three and yield where."""
@@ -111,3 +123,21 @@ async def test_what_a_handler_changes_is_sent(port: int) -> None:
         assert body == b"{}"
         assert fields(head)["preference-applied"] == "wait=1"
         assert fields(head)["content-type"] == "application/json"
+
+
+async def test_a_sender_that_does_not_read_is_not_answered_for_ever() -> None:
+    """Its answers wait with it: what it has not read yet bounds what is held for it."""
+    large = Large()
+    app = web.Application()
+    app.router.add_post("/large", large.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        await web.SockSite(runner, listening).start()
+        with socket.create_connection(listening.getsockname()) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            sender.sendall(b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" * 200)
+            await asyncio.sleep(0.5)
+            assert 0 < large.answered < 100
+        await runner.cleanup()
