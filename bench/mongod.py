@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from autopay_cli import embedded_mongo
 from bench import launching
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _ELECTION_S = 20.0
 # The flags `autopay up` gives its own mongod; a run in which they differ says that it is invalid.
 _FLAGS = (
-    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST, "--wiredTigerCacheSizeGB", "1"),
+    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST, "--wiredTigerCacheSizeGB", "2"),
+    *("--wiredTigerEngineConfigString", embedded_mongo.EVICTION),
     *("--oplogSize", "512", "--replSet", "rs0"),
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
