@@ -9,6 +9,7 @@ label before the position passes it; judging makes of labels what counts.
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -161,13 +162,16 @@ class Learner:
         self._keeper.forget()
         self._observer.leading(holds=False)
 
-    async def _flush(self) -> None:
-        await self._saver.flush(lambda: replace(self._position, judgement=self._jury.judgement()))
+    async def _flush(self, *, over_s: float = 0.0) -> None:
+        await self._saver.flush(lambda: replace(self._position, judgement=self._jury.judgement()), over_s=over_s)
 
     async def _keep_flushing(self) -> None:
+        half_s = self._limits.flush_s / 2
         while True:
-            await asyncio.sleep(self._limits.flush_s)
-            await self._saver.patiently(self._flush)
+            await asyncio.sleep(half_s)
+            began_s = time.monotonic()
+            await self._saver.patiently(partial(self._flush, over_s=half_s))
+            await asyncio.sleep(max(0.0, began_s + half_s - time.monotonic()))
 
     async def _keep_storing_vectors(self) -> None:
         while True:

@@ -19,6 +19,8 @@ ResultT = TypeVar("ResultT")
 
 # One command's profiles: scoring gets a turn of the loop before the next are made ready.
 _CHUNK: Final = 256
+# Between two of them, so that whoever can't wait for their end waits no longer than this.
+_REST_S_MAX: Final = 0.25
 _PAUSE_S_MIN: Final = 0.2
 _PAUSE_S_MAX: Final = 5.0
 
@@ -55,6 +57,7 @@ class Saver:
         self._stored_at_s = 0.0
         self._holds_until_s = 0.0
         self._flushing = asyncio.Lock()
+        self._hurried = 0
 
     @property
     def holds(self) -> bool:
@@ -110,19 +113,37 @@ class Saver:
         """Count the lease as lost."""
         self._holds_until_s = 0.0
 
-    async def flush(self, reached: Callable[[], Position]) -> None:
+    async def flush(self, reached: Callable[[], Position], *, over_s: float = 0.0) -> None:
         """Save every changed profile, then the position they cover, asked for first.
+
+        Args:
+            reached: the position learnt to.
+            over_s: the most seconds to spread it over, so that thousands of writes at once make no payment wait; less
+                where somebody asks for a flush that is not spread.
 
         Raises:
             StoreDown: the outcome is unknown; everything stays to be saved again.
             LeaseLost: nothing more may be saved.
         """
+        if over_s:
+            await self._flush(reached, over_s)
+            return
+        self._hurried += 1
+        try:
+            await self._flush(reached, over_s)
+        finally:
+            self._hurried -= 1
+
+    async def _flush(self, reached: Callable[[], Position], over_s: float) -> None:
         async with self._flushing:
             # Profiles changed while this goes on are saved with later changes in them, as their sequence
             # says.
             position, dirty = reached(), self._profiles.dirty
             changed = list(dirty)
+            rest_s = min(over_s * _CHUNK / max(len(changed), 1), _REST_S_MAX)
             for start in range(0, len(changed), _CHUNK):
+                if start and not self._hurried:
+                    await asyncio.sleep(rest_s)
                 self.must_hold()
                 states = [(key, dirty[key].state()) for key in changed[start : start + _CHUNK]]
                 # A profile that contains a payment says that the payment's vector is kept.

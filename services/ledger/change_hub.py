@@ -41,7 +41,7 @@ class WatchLimits:
     group_max: int = 256
     watchers_max: int = 400
     catch_up_max: int = 4
-    gather_s: float = 0.02
+    gather_s: float = 0.05
     linger_s: float = 5.0
     connect_s_max: float = 5.0
 
