@@ -88,9 +88,9 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         gt=0,
         le=60,
         validation_alias="INSIGHT_FLUSH_S",
-        description="Seconds between savings of changed profiles: what a crash makes the learner read again, and how "
-        "old the profiles of replicas that don't learn may be. Often is dear: each saved profile costs MongoDB as much "
-        "as two payments.",
+        description="Seconds between savings of changed profiles, each spread over half of them: about what a crash "
+        "makes the learner read again, and how old the profiles of replicas that don't learn may be. Often is dear: "
+        "each saved profile costs MongoDB as much as two payments.",
     )
     scores_days: int = Field(
         default=120,
