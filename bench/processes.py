@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -82,6 +84,19 @@ def spent_s(before: Mapping[str, Usage], after: Mapping[str, Usage]) -> dict[str
             raise ProcessLostError(message)
         spent[name] = sum(end.cpu_s[pid] - start.cpu_s[pid] for pid in start.cpu_s)
     return spent
+
+
+def waited_s(groups: Mapping[str, tuple[int, ...]]) -> float:
+    """Return the seconds that all threads of the groups have been ready to run without a core, since they began.
+
+    The second figure of Linux's `schedstat`; 0 where there is none. A thread that ends takes its seconds with it.
+    """
+    tasks = [task for pids in groups.values() for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    waited_ns = 0
+    for task in tasks:
+        with contextlib.suppress(OSError):
+            waited_ns += int(task.read_text().split()[1])
+    return waited_ns / 1e9
 
 
 def busy_s() -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from bench import drawing, mesh, steady, traffic, window
+from bench import drawing, mesh, processes, steady, traffic, window
 from bench.comparing import Sample
 from bench.gates import Gate
 
@@ -62,15 +62,19 @@ def _run(
     server: Server, payments: traffic.Payments, folder: Path, plan: Plan, *, share: float, rate: float
 ) -> dict[str, Any]:
     sender = steady.SteadySender(server, payments, scratch=folder, rate=rate, lead_s=_LEAD_S)
-    seen = window.measure(sender, concurrency=steady.CONNECTIONS, duration_s=plan.duration_s + _LEAD_S)
-    return {"share": share, "rate": rate, **asdict(seen), **asdict(sender.paces[0])}
+    groups, sent_s = processes.members(server.processes), plan.duration_s + _LEAD_S
+    waited_s = processes.waited_s(groups)
+    seen = window.measure(sender, concurrency=steady.CONNECTIONS, duration_s=sent_s)
+    waiting = max(0.0, processes.waited_s(groups) - waited_s) / sent_s
+    return {"share": share, "rate": rate, "waiting": waiting, **asdict(seen), **asdict(sender.paces[0])}
 
 
 def _summary(runs: list[dict[str, Any]], share: float) -> dict[str, Any]:
     rounds = [run for run in runs if run["share"] == share]
-    names = ("rate", "p50_ms", "p99_ms", "p999_ms", "late_p99_ms", "others_cores")
+    names = ("rate", "p50_ms", "p99_ms", "p999_ms", "late_p99_ms", "waiting", "others_cores")
     return {
         "share": share,
+        "cpu_us": statistics.median(sum(run["cpu_us"].values()) for run in rounds),
         **{name: statistics.median(run[name] for run in rounds) for name in names},
         "complaints": [complaint for run in rounds for complaint in run["complaints"]],
     }
@@ -96,16 +100,22 @@ def gates(figures: dict[str, Any]) -> list[Gate]:
 
 def tables(figures: dict[str, Any]) -> list[RenderableType]:
     """Lay out a row per rate."""
-    caption = "from when a request was meant to leave; `left late` counts the wait for a free connection, too"
+    caption = (
+        "from when a request was meant to leave; `left late` counts the wait for a free connection, too; "
+        "`waiting` is how many threads of the mesh and its mongod were ready and had no core, on average"
+    )
     title = f"{TITLE} (saturation {figures['saturation_per_s']:,.0f}/s; medians)"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    for heading in ("share", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "others, cores"):
+    columns = ("p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "CPU µs", "waiting", "others, cores")
+    for heading in ("share", "requests/s", *columns):
         table.add_column(heading, justify="right")
     for one in figures["shares"]:
         table.add_row(
             f"{one['share']:.0%}",
             f"{one['rate']:,.0f}",
             *(f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms", "p999_ms", "late_p99_ms")),
+            f"{one['cpu_us']:.0f}",
+            f"{one['waiting']:.1f}",
             f"{one['others_cores']:.2f}",
         )
     return [table, *(complaint for one in figures["shares"] for complaint in one["complaints"])]

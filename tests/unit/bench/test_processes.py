@@ -80,3 +80,21 @@ def test_processes_that_joined_later_do_not_count_before_they_were_seen() -> Non
     before = {"edge": Usage(cpu_s={1: 0.1}, rss_bytes=0)}
     after = {"edge": Usage(cpu_s={1: 0.4, 9: 5.0}, rss_bytes=0)}
     assert processes.spent_s(before, after) == {"edge": pytest.approx(0.3)}
+
+
+def test_waiting_for_a_core_is_counted() -> None:
+    """Of two processes that want one core all the time, one always waits for it."""
+    core = min(os.sched_getaffinity(0))
+    pinned = f"import os\nos.sched_setaffinity(0, {{{core}}})\n{BURN}"
+    burning = [subprocess.Popen([sys.executable, "-c", pinned]) for _ in range(2)]
+    groups = {"both": tuple(process.pid for process in burning)}
+    try:
+        deadline = time.monotonic() + 20
+        while sum(processes.sample(groups)["both"].cpu_s.values()) < 0.6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        # The first may be through with most of its 0.3 s before the second begins.
+        assert processes.waited_s(groups) > 0.05
+    finally:
+        for process in burning:
+            process.kill()
+            process.wait()
