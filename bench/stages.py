@@ -202,6 +202,10 @@ class _NoProfiles:
         del keys
         return {}
 
+    async def page(self, after: str, *, count: int) -> Sequence[tuple[str, ProfileState]]:
+        del after, count
+        return ()
+
     async def save(self, states: Sequence[tuple[str, ProfileState]]) -> None:
         del states
 

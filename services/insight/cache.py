@@ -15,6 +15,8 @@ from services.insight.profile import UNKNOWN, Profile
 
 # After a failed load, scoring goes by what is in memory for so long before it asks again.
 _PAUSE_S: Final = 1.0
+# Profiles read at once where all of them are read: scoring gets a turn of the loop in between.
+_PAGE: Final = 500
 # Loads that a slow store may have running at once; over it, scoring goes by what is in memory.
 _LOADS_MAX: Final = 8
 
@@ -44,6 +46,9 @@ class ProfileCache:
     While this replica learns, the copies here are the truth: they don't age, `dirty` holds those that the
     store hasn't got yet, and no load overwrites one. A key is loaded by one query at a time, so that a slow
     answer can't bring an older copy back after the newer one was saved and evicted.
+
+    Where all that is stored fits, it is read once, when learning begins. From then on an account that isn't in memory
+    has no profile: nobody waits for the store to say so, until the first one had to leave memory.
     """
 
     def __init__(self, store: ProfileStore, limits: CacheLimits, *, clock: Clock, log: FilteringBoundLogger) -> None:
@@ -60,6 +65,7 @@ class ProfileCache:
         self._loading: dict[str, asyncio.Task[StoreDown | None]] = {}
         self._tasks: set[asyncio.Task[StoreDown | None]] = set()
         self._learning = False
+        self._whole = self._lost = False
         self._era = 0
         self._asks_again_at_s = 0.0
 
@@ -74,6 +80,7 @@ class ProfileCache:
         """Forget everything, and from now on be or not be where learning happens."""
         self._era += 1
         self._learning = learning
+        self._whole = self._lost = False
         self._young, self._old, self._leaving = {}, {}, {}
         self._loading.clear()
         self.dirty.clear()
@@ -99,6 +106,25 @@ class ProfileCache:
                 if failed := await asyncio.shield(task):
                     raise failed
 
+    async def read_all(self) -> None:
+        """Have every stored profile in memory, where this replica learns and they fit into half of it.
+
+        Raises:
+            StoreDown: they can't be read now.
+        """
+        era, after = self._era, ""
+        while self._learning and (page := await self._store.page(after, count=_PAGE)):
+            if era != self._era or len(self) + len(page) > self._half:
+                return
+            for key, state in page:
+                # What was learnt meanwhile is newer.
+                if self.get(key) is None:
+                    self._young[key] = Profile.of(key, state, fetched_s=self._clock())
+            self._make_room(len(page))
+            after = page[-1][0]
+        if era == self._era:
+            self._whole = self._learning and not self._lost
+
     async def close(self) -> None:
         """Give up loads that are still running."""
         for task in tuple(self._tasks):
@@ -113,7 +139,7 @@ class ProfileCache:
         for key in keys:
             profile = young.get(key)
             if profile is None:
-                profile = old.pop(key, None) or dirty.get(key)
+                profile = old.pop(key, None) or dirty.get(key) or (Profile.of(key) if self._whole else None)
                 if profile is not None:
                     young[key] = profile
                     came += 1
@@ -151,6 +177,9 @@ class ProfileCache:
         if era == self._era:
             now = self._clock()
             for key in keys:
+                # Where this replica learns, what came into memory meanwhile is the truth.
+                if self._learning and self.get(key) is not None:
+                    continue
                 self._old.pop(key, None)
                 self._young[key] = Profile.of(key, states.get(key, UNKNOWN), fetched_s=now)
             self._make_room(len(keys))
@@ -162,4 +191,6 @@ class ProfileCache:
         for _ in range(min(came, len(leaving))):
             leaving.popitem()
         if len(self._young) >= self._half:
+            if self._old:
+                self._whole, self._lost = False, True
             self._young, self._old, self._leaving = {}, self._young, self._old

@@ -126,6 +126,7 @@ class Learner:
                 tasks.create_task(self._keep_flushing())
                 tasks.create_task(self._keep_storing_vectors())
                 tasks.create_task(self._jury.run())
+                tasks.create_task(self._saver.patiently(self._profiles.read_all))
                 tasks.create_task(self._learn())
         except* LeaseLost:
             self._log.warning("learning_lease_lost")

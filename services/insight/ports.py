@@ -24,6 +24,13 @@ class ProfileStore(Protocol):
             StoreDown: it can't be read now.
         """
 
+    async def page(self, after: str, *, count: int) -> Sequence[tuple[str, ProfileState]]:
+        """Return the first so many profiles behind a key, in the order of keys; none where there are no more.
+
+        Raises:
+            StoreDown: they can't be read now.
+        """
+
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
 

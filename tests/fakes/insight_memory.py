@@ -65,6 +65,13 @@ class MemoryProfiles:
             raise StoreDown("the store is down")
         return found
 
+    async def page(self, after: str, *, count: int) -> Sequence[tuple[str, ProfileState]]:
+        """Return what is stored behind a key."""
+        await asyncio.sleep(self._disk.delay_s)
+        if self._disk.down:
+            raise StoreDown("the store is down")
+        return [(key, self._disk.profiles[key]) for key in sorted(self._disk.profiles) if key > after][:count]
+
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write one after the other, forwards only."""
         await asyncio.sleep(0)

@@ -68,6 +68,19 @@ async def test_a_profile_comes_back_to_the_last_bit(ports: Ports) -> None:
     assert found == dict(saved)
 
 
+async def test_all_profiles_are_read_page_by_page(ports: Ports) -> None:
+    """Pages behind the last key come in the order of keys, each profile once, and end."""
+    saved = {f"s:autopay:{number:03}": a_state(number, payments=2) for number in range(1, 12)}
+    await ports.store.save(list(saved.items()))
+    found: list[tuple[str, ProfileState]] = []
+    sizes = []
+    while page := await ports.store.page(found[-1][0] if found else "", count=5):
+        found += page
+        sizes.append(len(page))
+    assert sizes == [5, 5, 1]
+    assert found == sorted(saved.items())
+
+
 async def test_a_profile_only_goes_forwards(ports: Ports) -> None:
     """A copy with fewer changes in it never replaces one with more, and holds up none of its neighbours."""
     await ports.store.save([("a", a_state(10)), ("b", a_state(10))])

@@ -34,19 +34,26 @@ class MongoProfiles:
         Raises:
             StoreDown: it can't be read now.
         """
+        found = await self._find({"filter": {"_id": {"$in": list(keys)}}, "batchSize": len(keys)})
+        return {document["_id"]: state_of(document) for document in found if _is_known(document)}
+
+    async def page(self, after: str, *, count: int) -> Sequence[tuple[str, ProfileState]]:
+        """Return the first so many profiles behind a key, in the order of keys; none where there are no more.
+
+        Raises:
+            StoreDown: they can't be read now.
+        """
+        query = {"_id": {"$gt": after}, "judged": {"$exists": True}}
+        found = await self._find({"filter": query, "sort": {"_id": 1}, "limit": count, "batchSize": count})
+        return [(document["_id"], state_of(document)) for document in found]
+
+    async def _find(self, query: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         async with store_down():
             answer = await self._database.command(
-                {
-                    "find": COLLECTION,
-                    "filter": {"_id": {"$in": list(keys)}},
-                    "batchSize": len(keys),
-                    "singleBatch": True,
-                    "readConcern": {"level": "majority"},
-                }
+                {"find": COLLECTION, **query, "singleBatch": True, "readConcern": {"level": "majority"}}
             )
-        found = answer["cursor"]["firstBatch"]
-        # One without `judged` is of an earlier layout: not read, and replaced by what is learnt now.
-        return {document["_id"]: state_of(document) for document in found if "judged" in document}
+        found: Sequence[Mapping[str, Any]] = answer["cursor"]["firstBatch"]
+        return found
 
     async def save(self, profiles: Sequence[tuple[str, ProfileState]]) -> None:
         """Write each profile unless the stored one already contains later changes; durable when it returns.
@@ -87,6 +94,11 @@ class MongoProfiles:
         if failed:
             raise StoreDown(f"{len(failed)} profiles were refused with code {failed[0]['code']}")
         return [error["index"] for error in errors]
+
+
+def _is_known(document: Mapping[str, Any]) -> bool:
+    """Return whether a profile is of today's layout; an earlier one is not read, and replaced by what is learnt now."""
+    return "judged" in document
 
 
 def _replacement(key: str, state: ProfileState) -> dict[str, Any]:

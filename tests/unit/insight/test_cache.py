@@ -234,3 +234,71 @@ async def test_an_answer_from_before_a_reset_is_dropped(disk: Disk, make: Callab
     profile = cache.get("a")
     assert profile is not None
     assert profile.sequence == 2
+
+
+async def test_where_all_profiles_are_in_memory_nobody_is_asked_for(
+    disk: Disk, make: Callable[..., ProfileCache]
+) -> None:
+    """Once everything stored was read, a stored profile is known and an unknown account has none, without a query."""
+    disk.profiles |= {f"stored {number}": a_state(number) for number in range(1_200)}
+    cache = make(learning=True, limits=CacheLimits(profiles_max=4_000))
+    await cache.read_all()
+    await cache.require(["stored 7", "stored 1199", "new"])
+    assert disk.queries == []
+    known, unknown = cache.get("stored 7"), cache.get("new")
+    assert known is not None
+    assert (known.sequence, known.stored) == (7, True)
+    assert unknown is not None
+    assert (unknown.sequence, unknown.stored) == (0, False)
+
+
+async def test_where_not_all_profiles_are_in_memory_the_store_is_asked(
+    disk: Disk, make: Callable[..., ProfileCache]
+) -> None:
+    """More than fit, one that had to leave, or another replica that learns: absence from memory says nothing."""
+    disk.profiles |= {f"stored {number}": a_state(number) for number in range(6)}
+    too_many = make(learning=True)
+    await too_many.read_all()
+    await too_many.require(["stored 5", "new"])
+    assert disk.queries == [("stored 5", "new")]
+
+    left = make(learning=True, limits=CacheLimits(profiles_max=12))
+    await left.read_all()
+    for number in range(20):
+        await left.require([f"another {number}"])
+    await left.require(["stored 5"])
+    assert ("stored 5",) in disk.queries
+    again = left.get("stored 5")
+    assert again is not None
+    assert again.sequence == 5
+
+    follows = make(learning=False, limits=CacheLimits(profiles_max=100))
+    await follows.read_all()
+    await follows.refresh(["elsewhere"])
+    assert disk.queries[-1] == ("elsewhere",)
+
+
+async def test_reading_everything_overwrites_nothing_learnt_meanwhile(
+    disk: Disk, make: Callable[..., ProfileCache]
+) -> None:
+    """Neither reading all nor a load that was under way before brings back a copy older than the one in memory."""
+    disk.profiles["a"] = a_state(7)
+    disk.delay_s = 0.02
+    cache = make(learning=True, limits=CacheLimits(profiles_max=100))
+    asked = asyncio.create_task(cache.refresh(["a", "b"], within_s=1.0))
+    await asyncio.sleep(0.002)
+    assert disk.queries == [("a", "b")]
+    disk.delay_s = 0.0
+    await cache.read_all()
+    await cache.require(["a", "b"])
+    for key in ("a", "b"):
+        profile = cache.get(key)
+        assert profile is not None
+        profile.sequence = 9
+        cache.dirty[key] = profile
+    await asked
+    await cache.read_all()
+    for key in ("a", "b"):
+        profile = cache.get(key)
+        assert profile is cache.dirty[key]
+        assert profile.sequence == 9
