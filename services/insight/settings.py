@@ -67,8 +67,8 @@ class InsightSettings(ExplainingSettings, ReportingSettings):
         ge=20_000,
         le=10_000_000,
         validation_alias="INSIGHT_PROFILES_MAX",
-        description="The most account profiles in memory, under 1 KiB each. Where half as many hold all that are saved, "
-        "scoring asks MongoDB for none.",
+        description="The most account profiles in memory, under 1 KiB each. Where half as many hold all that are "
+        "saved, scoring asks MongoDB for none.",
     )
     profile_ttl_s: float = Field(
         default=2.0,
