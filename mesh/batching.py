@@ -33,6 +33,7 @@ class BatchLimits:
         weight_max: the most items in a batch (an entry may weigh more than one item).
         batch_bytes_max: the most bytes in a batch, unless one entry alone is larger.
         inflight_max: how many batches may be out at once.
+        inflight_full_max: how many where the next one is full: it gains nothing by waiting. At least `inflight_max`.
         queue_items_max: the most entries waiting or out, over which `submit` refuses.
         queue_bytes_max: the most bytes waiting or out, over which `submit` refuses.
         wait_s_max: how long one entry may wait for its answer in all.
@@ -43,6 +44,7 @@ class BatchLimits:
     weight_max: int = 256
     batch_bytes_max: int = 1_048_576
     inflight_max: int = 2
+    inflight_full_max: int = 0
     queue_items_max: int = 20_000
     queue_bytes_max: int = 67_108_864
     wait_s_max: float
@@ -138,7 +140,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._items += 1
         self._bytes += size
         # One turn of the loop lets requests that were read together leave together.
-        if not self._scheduled and len(self._tasks) < limits.inflight_max:
+        if not self._scheduled and self._may_leave():
             self._scheduled = True
             loop.call_soon(self._dispatch)
         if not self._sweeping:
@@ -159,13 +161,18 @@ class Batcher(Generic[ItemT, ResultT]):
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        while self._queue and len(self._tasks) < self._limits.inflight_max:
+        while self._queue and self._may_leave():
             batch = self._take()
             if not batch:
                 return
             task = asyncio.ensure_future(self._run(batch))
             self._tasks.add(task)
             task.add_done_callback(self._returned)
+
+    def _may_leave(self) -> bool:
+        limits, out = self._limits, len(self._tasks)
+        # An entry weighs one or more: so many fill a batch.
+        return out < limits.inflight_max or (out < limits.inflight_full_max and len(self._queue) >= limits.weight_max)
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -72,6 +72,23 @@ async def test_as_many_batches_are_out_as_allowed() -> None:
     assert sender.out_max == 2
 
 
+async def test_a_full_batch_leaves_beside_those_that_are_out() -> None:
+    """Where one more is allowed out if it is full, what fills a batch leaves at once, and what doesn't waits."""
+    sender = Sender(after(1.0))
+    batcher = batcher_of(sender, replace(LIMITS, inflight_full_max=2, weight_max=3))
+    futures = submit_all(batcher, ["a"])
+    await asyncio.sleep(0.1)
+    futures += submit_all(batcher, ["b", "c"])
+    await asyncio.sleep(0.1)
+    futures += submit_all(batcher, ["d"])
+    await asyncio.sleep(0.1)
+    futures += submit_all(batcher, ["e", "f", "g"])
+    await asyncio.gather(*futures)
+    assert sender.batches == [["a"], ["b", "c", "d"], ["e", "f", "g"]]
+    assert sender.sent_at_s == pytest.approx([0.0, 0.2, 1.0])
+    assert sender.out_max == 2
+
+
 async def test_a_batch_holds_no_more_items_than_allowed() -> None:
     """What is over the item limit waits for the next batch, in order."""
     sender = Sender()
