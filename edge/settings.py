@@ -228,7 +228,8 @@ class EdgeSettings(MeshSettings):
         ge=1,
         le=64,
         validation_alias="EDGE_INFLIGHT_MAX",
-        description="Batches out to ingest at once, and two more that are full. More of them are smaller and cost more each.",
+        description="Batches out to ingest at once, and two more that are full. More of them are smaller and cost more "
+        "each.",
     )
     wait_s_max: float = Field(
         default=1.6,
