@@ -33,7 +33,7 @@ class BatchLimits:
         weight_max: the most items in a batch (an entry may weigh more than one item).
         batch_bytes_max: the most bytes in a batch, unless one entry alone is larger.
         inflight_max: how many batches may be out at once.
-        inflight_full_max: how many where the next one is full: it gains nothing by waiting. At least `inflight_max`.
+        inflight_full_max: how many where the next one is full: it gains nothing by waiting. 0 is no more.
         queue_items_max: the most entries waiting or out, over which `submit` refuses.
         queue_bytes_max: the most bytes waiting or out, over which `submit` refuses.
         wait_s_max: how long one entry may wait for its answer in all.

@@ -36,7 +36,8 @@ _REST_S: Final = 0.002
 _CALL_S: Final = 2.0
 _REPLY_S: Final = 10.0
 # A webhook's way: edge to ingest, ingest to insight and to the ledger; a payment and a delivery.
-CALLS, COMMANDS = 3, 2
+_CALLS: Final = 3
+_COMMANDS: Final = 2
 
 
 def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
@@ -51,7 +52,11 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     ):
         try:
             assert server.stdout is not None  # noqa: S101 - it is a pipe
-            port = int(server.stdout.readline())
+            said = server.stdout.readline()
+            if not said:
+                message = "bench.hop_server ended before it listened; what it said stands above"
+                raise launching.LaunchError(message)
+            port = int(said)
             for _ in range(plan.rounds):
                 found = uvloop.run(_round(port, server.pid, database, count=int(plan.duration_s * 100)))
                 for name, us in found.items():
@@ -104,7 +109,7 @@ async def _taken_us(act: Callable[[], Awaitable[object]], other: int, *, count: 
 
 def _batch_us(taken: dict[str, list[float]]) -> float:
     caller, server, client, storage = (statistics.median(each) for each in taken.values())
-    return CALLS * (caller + server) + COMMANDS * (client + storage)
+    return _CALLS * (caller + server) + _COMMANDS * (client + storage)
 
 
 def gates(figures: dict[str, Any]) -> list[Gate]:  # noqa: ARG001 - it is gRPC's, the driver's and mongod's cost
@@ -119,7 +124,7 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
     table.add_column("µs", justify="right")
     for name, each in figures["taken_us"].items():
         table.add_row(name, f"{statistics.median(each):.0f}")
-    table.add_row(f"a batch: {CALLS} calls and {COMMANDS} inserts", f"{figures['batch_us']:.0f}")
+    table.add_row(f"a batch: {_CALLS} calls and {_COMMANDS} inserts", f"{figures['batch_us']:.0f}")
     return [table]
 
 
