@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,8 @@ from mesh.tracing import Root, Tracing
 from providers.contract import Certified, Refused, Verified
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+# Source, outcome, status, request id, trace, seconds it took.
+Answered = tuple[str, str, int, str, Root, float]
 
 _HEADER_BYTES_MAX: Final = 4_096
 _TRACEPARENT_CHARACTERS: Final = 55
@@ -79,6 +82,7 @@ class Webhooks:
         self._waiting = waiting
         self._log = log
         self._line = line_writer(log, "webhook")
+        self._unaccounted: list[Answered] = []
 
     def handler(self, source: Source) -> Handler:
         """Return the aiohttp handler of a source: what depends on the source is looked up now, not per request."""
@@ -113,9 +117,7 @@ class Webhooks:
                 # On the way out: the sender's next request should go elsewhere, not into a closing connection.
                 response.force_close()
             duration_s = time.perf_counter() - started
-            self._account(
-                source.name, outcome, response.status, request_id=request_id, root=root, duration_s=duration_s
-            )
+            self._account_later((source.name, outcome, response.status, request_id, root, duration_s))
             return response
 
         return handle
@@ -207,9 +209,19 @@ class Webhooks:
             fields=sorted(fields - {""}),
         )
 
-    def _account(
-        self, source: str, outcome: str, status: int, *, request_id: str, root: Root, duration_s: float
-    ) -> None:
+    def _account_later(self, answered: Answered) -> None:
+        """Account for an answer in the loop's next turn: all answers of a batch leave before any is accounted for."""
+        if not self._unaccounted:
+            asyncio.get_running_loop().call_soon(self._account_all)
+        self._unaccounted.append(answered)
+
+    def _account_all(self) -> None:
+        answers, self._unaccounted = self._unaccounted, []
+        for answered in answers:
+            self._account(answered)
+
+    def _account(self, answered: Answered) -> None:
+        source, outcome, status, request_id, root, duration_s = answered
         self._metrics.answered(source, outcome, status, duration_s)
         self._line(
             {

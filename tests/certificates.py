@@ -49,8 +49,8 @@ async def ledger_echo(
         identity_of(directory, "ledger"), "ledger", service=echo.SERVICE, callers=callers, writers=writers
     )
     server = Server(services=[echo.SERVICE], reflect=False, admission=admitted)
-    echo.add(server.raw, say=say, listen=listen)
+    echo.add(server.handlers, say=say, listen=listen)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     yield f"127.0.0.1:{port}"
-    await server.raw.stop(None)
+    await server.stop()

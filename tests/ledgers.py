@@ -161,7 +161,7 @@ async def running_ledger(
         custodian=Custodian(MongoCustody(deliveries, keys), reader, auditor, clock_ms=clock_ms),
         auditor=auditor,
     )
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.handlers)
     target = f"127.0.0.1:{await server.start(bind)}"
     await server.set_healthy(healthy=True)
     try:

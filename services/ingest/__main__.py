@@ -57,7 +57,7 @@ async def serve(settings: IngestSettings) -> None:
         server = Server(
             services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(metrics), admission=admitted
         )
-        ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), server.raw)
+        ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), server.handlers)
         port = await server.start(settings.bind)
         await server.start_health(settings.health_bind)
         if settings.metrics_bind:

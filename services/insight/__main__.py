@@ -117,7 +117,7 @@ async def serve(settings: InsightSettings) -> None:
             tracing=traces,
             observer=metrics,
         ),
-        server.raw,
+        server.handlers,
     )
     await _listen(server, settings, registry, log)
     explaining = _explaining(settings, work, gemini, server, log)

@@ -105,7 +105,7 @@ async def serve(settings: LedgerSettings) -> None:
     server = Server(
         services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted
     )
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.handlers)
     stop = stop_on_signal()
     port = await server.start(settings.bind)
     await server.start_health(settings.health_bind)

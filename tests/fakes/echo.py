@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 
+from mesh.server import Guard
+
 SERVICE = "test.Echo"
 
 Unary = Callable[[str, grpc.aio.ServicerContext[Any, Any]], Awaitable[str]]
@@ -26,7 +28,7 @@ async def none(text: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncI
         yield answer
 
 
-def add(server: grpc.aio.Server, *, say: Unary = same, listen: Stream = none) -> None:
+def add(handlers: Guard, *, say: Unary = same, listen: Stream = none) -> None:
     """Let a server answer `Say` (unary), `Listen` (a stream of answers) and `Talk` (streams both ways)."""
 
     async def unary(request: StringValue, context: grpc.aio.ServicerContext[Any, Any]) -> StringValue:
@@ -46,12 +48,12 @@ def add(server: grpc.aio.Server, *, say: Unary = same, listen: Stream = none) ->
         "request_deserializer": StringValue.FromString,
         "response_serializer": StringValue.SerializeToString,
     }
-    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Say": grpc.unary_unary_rpc_method_handler(unary, **codec),
         "Listen": grpc.unary_stream_rpc_method_handler(stream, **codec),
         "Talk": grpc.stream_stream_rpc_method_handler(both, **codec),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    handlers.add_registered_method_handlers(SERVICE, methods)
 
 
 class Stub:

@@ -55,7 +55,7 @@ class LedgerPeer(ledger_pb2_grpc.LedgerServiceServicer):
 async def serve_ledger(peer: LedgerPeer, address: str = "127.0.0.1:0") -> tuple[Server, str]:
     """Serve it, healthy; return the server and its address."""
     server = Server(services=[LEDGER], reflect=False)
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(peer, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(peer, server.handlers)
     port = await server.start(address)
     await server.set_healthy(healthy=True)
     return server, f"127.0.0.1:{port}"

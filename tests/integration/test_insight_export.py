@@ -34,7 +34,7 @@ async def exporting(url: str) -> AsyncIterator[insight_pb2_grpc.InsightServiceSt
     client = connect(url, pool_min=0, pool_max=2)
     exporter = Exporter(MongoModel(database_of(client, url)), scorecard=lambda: CARD)
     server = Server(services=[INSIGHT], reflect=False)
-    insight_pb2_grpc.add_InsightServiceServicer_to_server(ExportServicer(exporter), server.raw)
+    insight_pb2_grpc.add_InsightServiceServicer_to_server(ExportServicer(exporter), server.handlers)
     port = await server.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield insight_pb2_grpc.InsightServiceStub(channel)

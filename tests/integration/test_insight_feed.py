@@ -34,7 +34,7 @@ async def feed(peer: LedgerPeer) -> AsyncIterator[LedgerFeed]:
         ledger_pb2_grpc.LedgerServiceStub(channel), log=structlog.get_logger(), fraud_reasons=frozenset({1})
     )
     await channel.close()
-    await server.raw.stop(0)
+    await server.stop()
 
 
 async def read(feed: LedgerFeed, token: str, count: int) -> tuple[list[Payment], str]:
@@ -119,7 +119,7 @@ async def test_a_token_that_can_not_be_resumed_is_told(feed: LedgerFeed, peer: L
 async def test_a_ledger_that_is_away_is_waited_for(peer: LedgerPeer) -> None:
     """A feed begun before there is a ledger works once there is one."""
     server, address = await serve_ledger(peer)
-    await server.raw.stop(0)
+    await server.stop()
     channel = open_channel(address, service=LEDGER)
     feed = LedgerFeed(ledger_pb2_grpc.LedgerServiceStub(channel), log=structlog.get_logger())
     reading = asyncio.create_task(read(feed, "", 1))
@@ -130,4 +130,4 @@ async def test_a_ledger_that_is_away_is_waited_for(peer: LedgerPeer) -> None:
     payments, _ = await reading
     assert len(payments) == 1
     await channel.close()
-    await server.raw.stop(0)
+    await server.stop()

@@ -108,7 +108,7 @@ async def run(start: Start, url: str, *, killing: bool) -> tuple[dict[str, tuple
     await until_judged(url, ordinal=LABELS + DISPUTES // 2)
     await until_position(url, at_least=len(FEED))
     assert await process.end(signal.SIGTERM) == 0
-    await server.raw.stop(0)
+    await server.stop()
     return await documents(url)
 
 
@@ -150,4 +150,4 @@ async def test_other_replicas_score_by_what_labels_taught(start: Start, mongo_ur
     await channel.close()
     for process in (other, learner):
         assert await process.end(signal.SIGTERM) == 0
-    await server.raw.stop(0)
+    await server.stop()

@@ -45,7 +45,7 @@ async def stub(disk: Disk, watcher: Watcher) -> AsyncIterator[insight_pb2_grpc.I
     await scores.insert([(1, a_payment()._replace(tx_id="T-1"), pack([0.0] * len(FEATURES)))])
     server = Server(services=[INSIGHT], reflect=False)
     servicer = LabelServicer(Labeller(scores, days=120, observer=watcher))
-    insight_pb2_grpc.add_InsightServiceServicer_to_server(servicer, server.raw)
+    insight_pb2_grpc.add_InsightServiceServicer_to_server(servicer, server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     channel = open_channel(f"127.0.0.1:{port}", service=INSIGHT)

@@ -38,7 +38,7 @@ async def ledger(peer: LedgerPeer) -> AsyncIterator[str]:
     """The ledger's address."""
     server, address = await serve_ledger(peer)
     yield address
-    await server.raw.stop(0)
+    await server.stop()
 
 
 def by_hand(minor_units: list[int]) -> dict[str, tuple[bytes, bytes]]:

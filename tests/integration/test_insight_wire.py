@@ -83,7 +83,7 @@ async def insight(
     cache = ProfileCache(MemoryProfiles(disk), CacheLimits(), clock=time.monotonic, log=structlog.get_logger())
     server = Server(services=[INSIGHT], reflect=False)
     servicer = InsightServicer(Scorer(cache), tracing=traces, observer=watcher)
-    insight_pb2_grpc.add_InsightServiceServicer_to_server(servicer, server.raw)
+    insight_pb2_grpc.add_InsightServiceServicer_to_server(servicer, server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     channel = open_channel(f"127.0.0.1:{port}", service=INSIGHT)

@@ -47,8 +47,8 @@ async def start_echo() -> AsyncIterator[StartEcho]:
             reflect: bool = False,
         ) -> Running:
             server = Server(services=[echo.SERVICE], reflect=reflect, metrics=metrics)
-            echo.add(server.raw, say=say, listen=listen)
-            stack.push_async_callback(server.raw.stop, None)
+            echo.add(server.handlers, say=say, listen=listen)
+            stack.push_async_callback(server.stop)
             port = await server.start("127.0.0.1:0")
             if healthy:
                 await server.set_healthy(healthy=True)
@@ -77,8 +77,8 @@ async def ledger() -> AsyncIterator[Ledger]:
         rig = Rig()
         intake = Intake(rig.recorder, budget_s=2, inflight_max=2)
         server = Server(services=[SERVICE], reflect=False)
-        ledger_pb2_grpc.add_LedgerServiceServicer_to_server(RecordServicer(intake), server.raw)
-        stack.push_async_callback(server.raw.stop, None)
+        ledger_pb2_grpc.add_LedgerServiceServicer_to_server(RecordServicer(intake), server.handlers)
+        stack.push_async_callback(server.stop)
         port = await server.start("127.0.0.1:0")
         await server.set_healthy(healthy=True)
         channel = open_channel(f"127.0.0.1:{port}", service=SERVICE)

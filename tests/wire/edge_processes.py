@@ -68,13 +68,13 @@ def created() -> ingest_pb2.IngestResult:
 async def serving(ingest: IngestDouble) -> AsyncIterator[str]:
     """Serve an ingest while the context lasts; yields its address."""
     server = Server(services=[SERVICE], reflect=False)
-    ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server.raw)
+    ingest_pb2_grpc.add_IngestServiceServicer_to_server(ingest, server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        await server.raw.stop(None)
+        await server.stop()
 
 
 class EdgeProcess:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from mesh import tracing
 from mesh.channel import call
-from mesh.server import Server
+from mesh.server import Guard, Server
 from services.ingest.metrics import IngestMetrics
 from tests.unit.ingest.bodies import UNSAMPLED, native_body
 
@@ -129,10 +129,10 @@ def delivery(
 
 
 @asynccontextmanager
-async def serving(service: str, add: Callable[[grpc.aio.Server], None]) -> AsyncIterator[str]:
+async def serving(service: str, add: Callable[[Guard], None]) -> AsyncIterator[str]:
     """Serve on a free port and yield its address."""
     server = Server(services=[service], reflect=False)
-    add(server.raw)
+    add(server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     yield f"127.0.0.1:{port}"

@@ -57,7 +57,7 @@ async def serving(
         reflect=False,
         admission=admission(identity, "ledger", service=SERVICE, callers="cli=GetTransaction"),
     )
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server.handlers)
     port = await server.start(bind)
     await server.set_healthy(healthy=healthy)
     yield f"127.0.0.1:{port}"

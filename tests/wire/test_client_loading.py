@@ -55,7 +55,7 @@ class Ledger(ledger_pb2_grpc.LedgerServiceServicer):
 async def loading(ledger: Ledger) -> AsyncIterator[AsyncLedgerClient]:
     """Serve a ledger and yield a client of it."""
     server = Server(services=[SERVICE], reflect=False)
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     async with AsyncLedgerClient(f"127.0.0.1:{port}") as client:

@@ -175,13 +175,13 @@ class LedgerDouble(ledger_pb2_grpc.LedgerServiceServicer):
 async def ledger() -> AsyncIterator[tuple[GrpcLedger, LedgerDouble]]:
     """The client of a running ledger, and the ledger."""
     double, server = LedgerDouble(), Server(services=[LEDGER], reflect=False)
-    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(double, server.raw)
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(double, server.handlers)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)
     channel = open_channel(f"127.0.0.1:{port}", service=LEDGER)
     yield GrpcLedger(channel), double
     await channel.close()
-    await server.raw.stop(None)
+    await server.stop()
 
 
 async def test_a_payment_is_ready_for_json(ledger: tuple[GrpcLedger, LedgerDouble]) -> None:

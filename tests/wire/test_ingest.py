@@ -36,13 +36,13 @@ async def mesh() -> AsyncIterator[Mesh]:
         insight_at = await running.enter_async_context(
             serving(
                 insight_client.SERVICE,
-                lambda raw: insight_pb2_grpc.add_InsightServiceServicer_to_server(made.insight, raw),
+                lambda handlers: insight_pb2_grpc.add_InsightServiceServicer_to_server(made.insight, handlers),
             )
         )
         ledger_at = await running.enter_async_context(
             serving(
                 ledger_client.SERVICE,
-                lambda raw: ledger_pb2_grpc.add_LedgerServiceServicer_to_server(made.ledger, raw),
+                lambda handlers: ledger_pb2_grpc.add_LedgerServiceServicer_to_server(made.ledger, handlers),
             )
         )
         insight = await running.enter_async_context(open_channel(insight_at, service=insight_client.SERVICE))
@@ -62,7 +62,7 @@ async def mesh() -> AsyncIterator[Mesh]:
         ingest_at = await running.enter_async_context(
             serving(
                 SERVICE,
-                lambda raw: ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), raw),
+                lambda handlers: ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), handlers),
             )
         )
         made.channel = await running.enter_async_context(open_channel(ingest_at, service=SERVICE))

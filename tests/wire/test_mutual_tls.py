@@ -158,7 +158,7 @@ async def test_the_health_port_serves_health_and_nothing_else(home: Path) -> Non
     """A probe without TLS reads the same health on a port of its own, where no method of ours is."""
     admitted = admission(identity_of(home, "ledger"), "ledger", service=echo.SERVICE, callers="edge=*")
     server = Server(services=[echo.SERVICE], reflect=False, admission=admitted)
-    echo.add(server.raw)
+    echo.add(server.handlers)
     await server.start("127.0.0.1:0")
     port = await server.start_health("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
