@@ -68,7 +68,7 @@ class Instant:
     ) -> Callable[..., Awaitable[Any]]:
         """Return what calls the method."""
 
-        async def call(request: Any, timeout: float) -> Any:
+        async def call(request: Any, timeout: float = 0.0) -> Any:
             del timeout
             count = self._count(request)
             raw = request_serializer(request)
@@ -79,10 +79,33 @@ class Instant:
 
         return call
 
-    def unary_stream(self, *_method: object, **_registered: object) -> None:
-        """Not called here."""
+    def stream_stream(self, method: str, **codec: Any) -> Callable[..., _InstantStream]:
+        """Return what opens a stream of calls to the method."""
+        call = self.unary_unary(method, **codec)
+        return lambda **_options: _InstantStream(call)
 
-    stream_stream = unary_stream
+
+class _InstantStream:
+    """A stream whose answer is there before it is waited for."""
+
+    def __init__(self, call: Callable[..., Awaitable[Any]]) -> None:
+        self._call = call
+        self._answer: Any = None
+
+    def done(self) -> bool:
+        return False
+
+    async def write(self, request: Any) -> None:
+        self._answer = await self._call(request)
+
+    async def read(self) -> Any:
+        return self._answer
+
+    async def done_writing(self) -> None:
+        pass
+
+    async def code(self) -> None:
+        pass
 
 
 class _Context:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh.channel import KEEPALIVE_TIME_MS, MESSAGE_BYTES_MAX
-from mesh.errors import Fault, Kind, code_of, to_status
+from mesh.guarding import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from mesh.callers import Admission
     from mesh.identity import Identity, Material
@@ -27,106 +26,6 @@ _log = logging.getLogger(__name__)
 LIVENESS: Final = "liveness"
 _CALLS_MAX: Final = 1_000
 _DEPENDENCIES: Final = "dependency/"
-_BUG: Final = Fault(
-    kind=Kind.INTERNAL,
-    reason="INTERNAL",
-    message="A bug on our side; the log has the traceback at this time.",
-)
-
-
-class Guard:
-    """Wraps every handler of ours: admits the caller, demands a deadline, turns faults into status, measures.
-
-    Stands in for the server where a generated `add_…Servicer_to_server` registers handlers, and so wraps each once. An
-    interceptor would look every call's handler up and wrap it again, for a twentieth of what a call costs.
-    """
-
-    def __init__(
-        self, server: grpc.aio.Server, *, metrics: RpcMetrics | None = None, admission: Admission | None = None
-    ) -> None:
-        """Register with `server`; measure into `metrics` where given; let in whom `admission` does, or everybody."""
-        self._server = server
-        self._metrics = metrics
-        self._admission = admission
-
-    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """Take no handler here: generated code registers the same ones by name."""
-
-    def add_registered_method_handlers(self, service: str, methods: Mapping[str, Any]) -> None:
-        """Register a service's handlers, each wrapped."""
-        wrapped = {name: self._wrapped(f"/{service}/{name}", handler) for name, handler in methods.items()}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
-
-    def _wrapped(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
-        make: Callable[..., grpc.RpcMethodHandler[Any, Any]]
-        if handler.unary_unary is not None:
-            make, behaviour = grpc.unary_unary_rpc_method_handler, self._unary(method, handler.unary_unary)
-        elif handler.unary_stream is not None:
-            make, behaviour = grpc.unary_stream_rpc_method_handler, self._stream(method, handler.unary_stream)
-        else:
-            make, behaviour = grpc.stream_stream_rpc_method_handler, self._stream(method, handler.stream_stream)
-        return make(
-            behaviour,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-
-    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> object:
-            started = time.perf_counter()
-            try:
-                if self._admission is not None:
-                    self._admission.admit(method, context)
-                _demand_deadline(context)
-                answer = await behaviour(request, context)
-            except Exception as error:  # noqa: BLE001 - the one place that answers whatever a handler raises
-                await self._refuse(method, context, error, started)
-            else:
-                self._measure(method, grpc.StatusCode.OK, started)
-                return cast("object", answer)
-            return None
-
-        return guarded
-
-    def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            started = time.perf_counter()
-            try:
-                if self._admission is not None:
-                    self._admission.admit(method, context)
-                _demand_deadline(context)
-                async for answer in behaviour(request, context):
-                    yield answer
-            except Exception as error:  # noqa: BLE001 - as above
-                await self._refuse(method, context, error, started)
-            else:
-                self._measure(method, grpc.StatusCode.OK, started)
-
-        return guarded
-
-    async def _refuse(
-        self, method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float
-    ) -> None:
-        if isinstance(error, grpc.aio.AbortError):
-            raise error
-        fault = error if isinstance(error, Fault) else _BUG
-        if fault is _BUG:
-            _log.error("unhandled error in %s", method, exc_info=error)
-        self._measure(method, code_of(fault.kind), started)
-        await context.abort_with_status(to_status(fault))
-
-    def _measure(self, method: str, code: grpc.StatusCode, started: float) -> None:
-        if self._metrics is not None:
-            self._metrics.observe(method, code.name, time.perf_counter() - started)
-
-
-def _demand_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    if context.time_remaining() is None:
-        raise Fault(
-            kind=Kind.INVALID,
-            reason="DEADLINE_REQUIRED",
-            message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
-        )
 
 
 class Server:
@@ -137,6 +36,7 @@ class Server:
         *,
         services: Sequence[str],
         reflect: bool,
+        streamed: Collection[str] = (),
         metrics: RpcMetrics | None = None,
         admission: Admission | None = None,
     ) -> None:
@@ -145,6 +45,7 @@ class Server:
         Args:
             services: full names, whose health is reported.
             reflect: whether the server describes itself.
+            streamed: unary methods that may be called over a stream as well (`mesh.streamed`).
             metrics: where calls are counted.
             admission: whom to let in over mutual TLS; None is plaintext, for loopback in development.
         """
@@ -166,7 +67,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self.handlers = Guard(self._raw, metrics=metrics, admission=admission)
+        self.handlers = Guard(self._raw, streamed=streamed, metrics=metrics, admission=admission)
         # Health and reflection are for everybody, and health is watched without a deadline.
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._raw)
         if reflect:

@@ -48,7 +48,7 @@ async def ledger_echo(
     admitted = admission(
         identity_of(directory, "ledger"), "ledger", service=echo.SERVICE, callers=callers, writers=writers
     )
-    server = Server(services=[echo.SERVICE], reflect=False, admission=admitted)
+    server = Server(services=[echo.SERVICE], reflect=False, streamed=["Say"], admission=admitted)
     echo.add(server.handlers, say=say, listen=listen)
     port = await server.start("127.0.0.1:0")
     await server.set_healthy(healthy=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import grpc
-from autopay.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from autopay.ingest.v1 import ingest_pb2
 from autopay.type.v1 import error_pb2, payment_pb2, risk_pb2
 
 from edge.model import Answer, Delivery, Disposition, EventAnswer, Outcome
 from edge.representations import Risk
-from mesh.channel import call
+from mesh.streamed import StreamedMethod
 
 SERVICE: Final = "autopay.ingest.v1.IngestService"
 _DISPOSITIONS: Final = {each.value: each for each in Disposition}
@@ -30,7 +30,9 @@ class GrpcIngest:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """Call over `channel`."""
-        self._ingest = ingest_pb2_grpc.IngestServiceStub(channel).Ingest
+        self._ingest = StreamedMethod(
+            channel, f"/{SERVICE}/Ingest", takes=ingest_pb2.IngestRequest, answers=ingest_pb2.IngestResponse
+        )
 
     async def ingest(self, deliveries: Sequence[Delivery], timeout_s: float) -> Sequence[Answer]:
         """Send one batch and return an answer per delivery."""
@@ -50,7 +52,7 @@ class GrpcIngest:
             )
             for name, value in delivery.headers:
                 message.headers.add(name=name, value=value)
-        response: ingest_pb2.IngestResponse = await call(self._ingest, request, timeout_s=timeout_s)
+        response = await self._ingest(request, timeout_s=timeout_s)
         return [_answer(result) for result in response.results]
 
 

@@ -55,7 +55,11 @@ async def serve(settings: IngestSettings) -> None:
             log=log,
         )
         server = Server(
-            services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(metrics), admission=admitted
+            services=[SERVICE],
+            reflect=not settings.production,
+            streamed=["Ingest"],
+            metrics=RpcMetrics(metrics),
+            admission=admitted,
         )
         ingest_pb2_grpc.add_IngestServiceServicer_to_server(IngestServicer(intake), server.handlers)
         port = await server.start(settings.bind)

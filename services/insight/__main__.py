@@ -104,7 +104,13 @@ async def serve(settings: InsightSettings) -> None:
     gemini, stored, work = _gemini(settings, database, registry, traces), MongoReports(database), LedgerWork(ledger)
     narrator = GeminiNarrator(gemini.model, gemini.gate) if gemini is not None else None
     maker = ReportMaker(Reporter(LedgerFigures(ledger), narrator=narrator), stored, to_pdf=to_pdf)
-    server = Server(services=[_NAME], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted)
+    server = Server(
+        services=[_NAME],
+        reflect=not settings.production,
+        streamed=["Score"],
+        metrics=RpcMetrics(registry),
+        admission=admitted,
+    )
     scorer = learned.scorer
     insight_pb2_grpc.add_InsightServiceServicer_to_server(
         WholeServicer(

@@ -103,7 +103,11 @@ async def serve(settings: LedgerSettings) -> None:
         auditor=auditor,
     )
     server = Server(
-        services=[SERVICE], reflect=not settings.production, metrics=RpcMetrics(registry), admission=admitted
+        services=[SERVICE],
+        reflect=not settings.production,
+        streamed=["Record"],
+        metrics=RpcMetrics(registry),
+        admission=admitted,
     )
     ledger_pb2_grpc.add_LedgerServiceServicer_to_server(servicer, server.handlers)
     stop = stop_on_signal()

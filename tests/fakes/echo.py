@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 
-from mesh.server import Guard
+from mesh.guarding import Guard
 
 SERVICE = "test.Echo"
 

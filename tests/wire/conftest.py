@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -45,8 +45,9 @@ async def start_echo() -> AsyncIterator[StartEcho]:
             healthy: bool = True,
             metrics: RpcMetrics | None = None,
             reflect: bool = False,
+            streamed: Sequence[str] = ("Say",),
         ) -> Running:
-            server = Server(services=[echo.SERVICE], reflect=reflect, metrics=metrics)
+            server = Server(services=[echo.SERVICE], reflect=reflect, streamed=streamed, metrics=metrics)
             echo.add(server.handlers, say=say, listen=listen)
             stack.push_async_callback(server.stop)
             port = await server.start("127.0.0.1:0")

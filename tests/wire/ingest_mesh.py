@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from mesh import tracing
 from mesh.channel import call
-from mesh.server import Guard, Server
+from mesh.guarding import Guard
+from mesh.server import Server
 from services.ingest.metrics import IngestMetrics
 from tests.unit.ingest.bodies import UNSAMPLED, native_body
 

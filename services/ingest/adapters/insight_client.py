@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import grpc
-from autopay.insight.v1 import insight_pb2, insight_pb2_grpc
+from autopay.insight.v1 import insight_pb2
 from autopay.type.v1 import payment_pb2
 
-from mesh.channel import call
 from mesh.errors import Fault, Kind
+from mesh.streamed import StreamedMethod
 from services.ingest.model import Entry, RiskMessage
 
 SERVICE: Final = "autopay.insight.v1.InsightService"
@@ -23,7 +23,9 @@ class InsightScorer:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """Call through `channel`, which the caller closes."""
-        self._score = insight_pb2_grpc.InsightServiceStub(channel).Score
+        self._score = StreamedMethod(
+            channel, f"/{SERVICE}/Score", takes=insight_pb2.ScoreRequest, answers=insight_pb2.ScoreResponse
+        )
 
     async def score(self, entries: Sequence[Entry], *, timeout_s: float) -> Sequence[RiskMessage]:
         """Return a risk for each event, in order.
@@ -37,7 +39,7 @@ class InsightScorer:
         return [risk for answer in answers for risk in answer]
 
     async def _ask(self, request: insight_pb2.ScoreRequest, timeout_s: float) -> Sequence[RiskMessage]:
-        response: insight_pb2.ScoreResponse = await call(self._score, request, timeout_s=timeout_s)
+        response = await self._score(request, timeout_s=timeout_s)
         if len(response.risks) != len(request.items):
             message = f"Insight gave {len(response.risks)} risks for {len(request.items)} events."
             raise Fault(kind=Kind.INTERNAL, reason="INTERNAL", message=message)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import grpc
-from autopay.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from autopay.ledger.v1 import ledger_pb2
 from autopay.type.v1 import delivery_pb2, error_pb2, payment_pb2, risk_pb2
 
-from mesh.channel import call
 from mesh.errors import Fault, Kind
+from mesh.streamed import StreamedMethod
 from services.ingest.model import Answer, Disposition, Entry, EventOutcome, RiskMessage
 
 SERVICE: Final = "autopay.ledger.v1.LedgerService"
@@ -24,7 +24,9 @@ class LedgerClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """Call through `channel`, which the caller closes."""
-        self._record = ledger_pb2_grpc.LedgerServiceStub(channel).Record
+        self._record = StreamedMethod(
+            channel, f"/{SERVICE}/Record", takes=ledger_pb2.RecordRequest, answers=ledger_pb2.RecordResponse
+        )
 
     async def record(
         self, entries: Sequence[Entry], risks: Sequence[RiskMessage | None], *, timeout_s: float
@@ -34,7 +36,7 @@ class LedgerClient:
         Raises:
             Fault: what the ledger or the channel said, or INTERNAL for a wrong number of answers.
         """
-        response: ledger_pb2.RecordResponse = await call(self._record, _request(entries, risks), timeout_s=timeout_s)
+        response = await self._record(_request(entries, risks), timeout_s=timeout_s)
         if len(response.results) != len(entries):
             message = f"The ledger gave {len(response.results)} results for {len(entries)} items."
             raise Fault(kind=Kind.INTERNAL, reason="INTERNAL", message=message)

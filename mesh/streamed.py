@@ -1,0 +1,156 @@
+"""Unary methods called over streams that stay open for a second: no call has to be set up for a batch.
+
+gRPC sets every call up and takes it down: headers, deadline, status, and a turn of both processes' threads for each. On
+a stream that is open already, a call is one message there and one back (docs/adr/0012). Each listed method has a
+stream beside it that takes the same messages; whoever wants no stream calls the method itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import grpc
+
+from mesh.channel import call
+from mesh.errors import Fault, Kind, from_rpc_error
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+RequestT = TypeVar("RequestT", bound="Message")
+ResponseT = TypeVar("ResponseT", bound="Message")
+
+# What a method's stream is called, after the method's own name.
+SUFFIX: Final = "OverStream"
+# Sent when a stream is opened: how long each call over it may take.
+TIMEOUT_KEY: Final = "call-timeout-ms"
+# A stream keeps its replica: so soon are calls spread anew, over who joined, and away from who drains.
+_AGE_S_MAX: Final = 1.0
+_UNARY_S: Final = 10.0
+# What gRPC says of a message that it could not send because the connection went; a bug of the server says more.
+_LOST: Final = "Internal error from Core"
+
+
+class StreamedMethod(Generic[RequestT, ResponseT]):
+    """One unary method of a service. Calls at the same time have a stream each; there are as many as are out at once.
+
+    Calls the method itself while the server knows no stream for it, because it is of an earlier version.
+    """
+
+    def __init__(
+        self, channel: grpc.aio.Channel, path: str, *, takes: type[RequestT], answers: type[ResponseT]
+    ) -> None:
+        """Call `/package.Service/Method` over `channel`, which the caller closes."""
+        codec: dict[str, Any] = {
+            "request_serializer": takes.SerializeToString,
+            "response_deserializer": answers.FromString,
+        }
+        self._unary = channel.unary_unary(path, **codec)
+        self._open = channel.stream_stream(f"{path}{SUFFIX}", **codec)
+        self._idle: deque[_Stream] = deque()
+        self._endings: set[asyncio.Task[None]] = set()
+        self._unary_until = 0.0
+
+    async def __call__(self, request: RequestT, *, timeout_s: float) -> ResponseT:
+        """Make one call.
+
+        Raises:
+            Fault: what the server or the channel said, TIMEOUT after `timeout_s`.
+        """
+        if asyncio.get_running_loop().time() < self._unary_until:
+            return await self._call_unary(request, timeout_s)
+        stream = self._take(timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await stream.exchange(request)
+        except TimeoutError:
+            message = f"There was no answer within {timeout_s:g} s."
+            raise Fault(kind=Kind.TIMEOUT, reason="NOT_DURABLE", message=message) from None
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                # Nobody has looked at the request.
+                self._unary_until = asyncio.get_running_loop().time() + _UNARY_S
+                return await self._call_unary(request, timeout_s)
+            raise _fault_of(error) from error
+        self._give_back(stream)
+        return answer  # type: ignore[no-any-return]  # what the deserializer made
+
+    async def _call_unary(self, request: RequestT, timeout_s: float) -> ResponseT:
+        answer: ResponseT = await call(self._unary, request, timeout_s=timeout_s)
+        return answer
+
+    def _take(self, timeout_s: float) -> _Stream:
+        while self._idle:
+            # The one that rested longest, so that all streams, and with them all replicas, have their turn.
+            stream = self._idle.popleft()
+            if not stream.ended:
+                return stream
+        loop = asyncio.get_running_loop()
+        raw = self._open(timeout=_AGE_S_MAX + 2 * timeout_s, metadata=((TIMEOUT_KEY, str(round(timeout_s * 1000))),))
+        stream = _Stream(raw, until=loop.time() + _AGE_S_MAX)
+        loop.call_at(stream.until, self._retire, stream)
+        return stream
+
+    def _give_back(self, stream: _Stream) -> None:
+        if asyncio.get_running_loop().time() < stream.until:
+            self._idle.append(stream)
+        else:
+            self._end(stream)
+
+    def _retire(self, stream: _Stream) -> None:
+        if stream in self._idle:
+            self._idle.remove(stream)
+            self._end(stream)
+
+    def _end(self, stream: _Stream) -> None:
+        ending = asyncio.get_running_loop().create_task(stream.end())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+
+def _fault_of(error: grpc.aio.AioRpcError) -> Fault:
+    fault = from_rpc_error(error)
+    if fault.kind is Kind.INTERNAL and error.details() == _LOST:
+        return replace(fault, kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN")
+    return fault
+
+
+class _Stream:
+    """One stream, with at most one call on it."""
+
+    __slots__ = ("_raw", "until")
+
+    def __init__(self, raw: Any, *, until: float) -> None:
+        self._raw = raw
+        self.until = until
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._raw.done())
+
+    async def exchange(self, request: Message) -> Any:
+        """Send a request and return its answer; whoever stops waiting for it ends the stream."""
+        try:
+            await self._raw.write(request)
+            answer = await self._raw.read()
+        except asyncio.InvalidStateError:
+            # It ended before the request left; reading says how.
+            answer = await self._raw.read()
+        except asyncio.CancelledError:
+            self._raw.cancel()
+            raise
+        if answer is grpc.aio.EOF:
+            message = "The server ended the stream; send it again."
+            raise Fault(kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN", message=message)
+        return answer
+
+    async def end(self) -> None:
+        """Say that no call follows, and let the server end it."""
+        # The connection may go first.
+        with contextlib.suppress(grpc.aio.InternalError):
+            await self._raw.done_writing()
+        await self._raw.code()
