@@ -24,7 +24,7 @@ class _Nothing(ingest_pb2_grpc.IngestServiceServicer):
 
 
 async def _serve() -> None:
-    server = Server(services=[SERVICE], reflect=False, metrics=RpcMetrics(CollectorRegistry()))
+    server = Server(services=[SERVICE], reflect=False, streamed=["Ingest"], metrics=RpcMetrics(CollectorRegistry()))
     ingest_pb2_grpc.add_IngestServiceServicer_to_server(_Nothing(), server.handlers)
     port = await server.start(f"{launching.HOST}:0")
     await server.set_healthy(healthy=True)

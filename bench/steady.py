@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.server import Server
     from bench.traffic import Supply
 
-CONNECTIONS = 128
+# As many as saturate the mesh: were there fewer, requests would wait for a connection, outside, and fill no batch.
+CONNECTIONS = 1_024
 _GRACE_S = 30.0
 
 

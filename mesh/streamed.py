@@ -1,7 +1,7 @@
 """Unary methods called over streams that stay open for a second: no call has to be set up for a batch.
 
 gRPC sets every call up and takes it down: headers, deadline, status, and a turn of both processes' threads for each. On
-a stream that is open already, a call is one message there and one back (docs/adr/0012). Each listed method has a
+a stream that is open already, a call is one message there and one back (docs/adr/0014). Each listed method has a
 stream beside it that takes the same messages; whoever wants no stream calls the method itself.
 """
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from bench import hop_server, launching, mongod, processes
 from bench.comparing import Sample
 from mesh.channel import call, open_channel
+from mesh.streamed import StreamedMethod
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,6 +39,10 @@ _REPLY_S: Final = 10.0
 # A webhook's way: edge to ingest, ingest to insight and to the ledger; a payment and a delivery.
 _CALLS: Final = 3
 _COMMANDS: Final = 2
+_CALLER: Final = "a call over an open stream, empty: who calls"
+_SERVER: Final = "a call over an open stream, empty: who answers"
+_CLIENT: Final = "an insert, journaled at a majority: who asks"
+_STORAGE: Final = "an insert, journaled at a majority: mongod"
 
 
 def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
@@ -71,7 +76,14 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
 async def _round(port: int, server: int, database: mongod.Mongod, *, count: int) -> dict[str, float]:
     channel = open_channel(f"{launching.HOST}:{port}", service=hop_server.SERVICE)
     ingest, request = ingest_pb2_grpc.IngestServiceStub(channel).Ingest, ingest_pb2.IngestRequest()
-    ours, theirs = await _taken_us(lambda: call(ingest, request, timeout_s=_CALL_S), server, count=count)
+    streamed = StreamedMethod(
+        channel,
+        f"/{hop_server.SERVICE}/Ingest",
+        takes=ingest_pb2.IngestRequest,
+        answers=ingest_pb2.IngestResponse,
+    )
+    alone = await _taken_us(lambda: call(ingest, request, timeout_s=_CALL_S), server, count=count)
+    ours, theirs = await _taken_us(lambda: streamed(request, timeout_s=_CALL_S), server, count=count)
     await channel.close()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(database.url)
     store = client["bench"]
@@ -86,10 +98,12 @@ async def _round(port: int, server: int, database: mongod.Mongod, *, count: int)
     asking, storing = await _taken_us(insert, database.pid, count=count)
     client.close()
     return {
-        "a call, empty: who calls": ours,
-        "a call, empty: who answers": theirs,
-        "an insert, journaled at a majority: who asks": asking,
-        "an insert, journaled at a majority: mongod": storing,
+        _CALLER: ours,
+        _SERVER: theirs,
+        "the same without a stream: who calls": alone[0],
+        "the same without a stream: who answers": alone[1],
+        _CLIENT: asking,
+        _STORAGE: storing,
     }
 
 
@@ -108,7 +122,7 @@ async def _taken_us(act: Callable[[], Awaitable[object]], other: int, *, count: 
 
 
 def _batch_us(taken: dict[str, list[float]]) -> float:
-    caller, server, client, storage = (statistics.median(each) for each in taken.values())
+    caller, server, client, storage = (statistics.median(taken[name]) for name in (_CALLER, _SERVER, _CLIENT, _STORAGE))
     return _CALLS * (caller + server) + _COMMANDS * (client + storage)
 
 
