@@ -100,10 +100,10 @@ async def _round(port: int, server: int, database: mongod.Mongod, *, count: int)
     return {
         _CALLER: ours,
         _SERVER: theirs,
-        "the same without a stream: who calls": alone[0],
-        "the same without a stream: who answers": alone[1],
         _CLIENT: asking,
         _STORAGE: storing,
+        "a call set up by itself, empty: who calls": alone[0],
+        "a call set up by itself, empty: who answers": alone[1],
     }
 
 
