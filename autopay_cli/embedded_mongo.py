@@ -18,6 +18,8 @@ from autopay_cli.processes import Child
 _START_S_MAX: Final = 60.0
 _STOP_S_MAX: Final = 20.0
 _POLL_S: Final = 0.02
+# Half of memory by default. This is a bound: only what data needs is taken.
+CACHE_GIB: Final = 2
 # Ids are random, so a burst of payments dirties most leaf pages: with the defaults (5 %, and 2.5 % of updates) mongod
 # writes each of them out and reads it back all the time. This much may wait for the next checkpoint instead.
 EVICTION: Final = ",".join(
@@ -198,8 +200,7 @@ def _command(binary: Path, port: int, data: Path, *, alone: bool) -> Sequence[st
         "--bind_ip": "127.0.0.1",
         "--port": str(port),
         "--dbpath": str(data),
-        # Half of memory by default; this is a bound, only what data needs is taken.
-        "--wiredTigerCacheSizeGB": "2",
+        "--wiredTigerCacheSizeGB": str(CACHE_GIB),
         "--wiredTigerEngineConfigString": EVICTION,
         # The default is a twentieth of the disk.
         "--oplogSize": "512",

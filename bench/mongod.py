@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 _ELECTION_S = 20.0
 # The flags `autopay up` gives its own mongod; a run in which they differ says that it is invalid.
 _FLAGS = (
-    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST, "--wiredTigerCacheSizeGB", "2"),
+    *(
+        "--nounixsocket",
+        "--quiet",
+        "--bind_ip",
+        launching.HOST,
+        "--wiredTigerCacheSizeGB",
+        str(embedded_mongo.CACHE_GIB),
+    ),
     *("--wiredTigerEngineConfigString", embedded_mongo.EVICTION),
     *("--oplogSize", "512", "--replSet", "rs0"),
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),

@@ -41,7 +41,7 @@ def moments(
         (moments((100.0, 103.1)), ["edge: RSS growth"]),
         (moments((100.0, 90.0), files=(20, 29)), ["edge: files more"]),
         (moments((100.0, 100.0), tasks=(9, 10)), ["edge: tasks more"]),
-        (moments((100.0, 100.0), mongod_mib=2_000.0), ["mongod: RSS"]),
+        (moments((100.0, 100.0), mongod_mib=4_050.0), ["mongod: RSS"]),
     ],
 )
 def test_growth_beyond_its_limit_breaks_its_own_gate(seen: list[Moment], broken: list[str]) -> None:
