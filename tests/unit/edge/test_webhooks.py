@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import select
+import socket
 import time
 
 import pytest
 
 from edge.model import Answer, Disposition, Outcome
+from edge.webhooks import Answered, Webhooks
 from mesh.batching import BatchLimits
 from mesh.errors import Fault, FieldViolation, Kind
 from tests.fakes.ingest import answered, without_events
@@ -232,3 +235,34 @@ async def test_deliveries_that_come_together_go_on_together() -> None:
         fields = [got.json["errors"][0]["field"] for got in await asyncio.gather(*sending)]
     assert fields == [str(number) for number in range(50)]
     assert edge.ingest.batches <= 4
+
+
+async def test_all_answers_of_a_batch_leave_before_any_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the log line, the metrics and the span of those who are answered with it."""
+    senders: list[socket.socket] = []
+    answered_by_then: list[int] = []
+    account = Webhooks._account
+
+    def looked(self: Webhooks, of: Answered) -> None:
+        answered_by_then.append(len(select.select(senders, [], [], 0)[0]))
+        account(self, of)
+
+    monkeypatch.setattr(Webhooks, "_account", looked)
+    head = "".join(f"{name}: {value}\r\n" for name, value in signed(BODY).items())
+    request = (
+        f"POST /webhooks/payments HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    )
+    async with running_edge() as edge:
+        edge.ingest.gate = asyncio.Event()
+        for number in range(5):
+            senders.append(socket.create_connection((edge.host, edge.port)))
+            senders[-1].sendall(request)
+            await edge.until_waiting(number + 1)
+        edge.ingest.gate.set()
+        async with asyncio.timeout(5):
+            while len(answered_by_then) < len(senders):  # noqa: ASYNC110 - accounting tells nobody
+                await asyncio.sleep(0.005)
+        for sender in senders:
+            sender.close()
+    # Two left at once, each alone; the other three are one batch.
+    assert answered_by_then[-3:] == [5, 5, 5]
