@@ -104,10 +104,11 @@ class Guard:
         """
         unary = self._unary(method, behaviour)
 
-        async def answers(requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        # Reads and writes by itself: of a generator, gRPC leaves each cancelled stream's request to the collector.
+        async def answers(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             timeout_s = _call_timeout_s(context)
-            async for request in requests:
-                yield await unary(request, OneCall(context, timeout_s))
+            while (request := await context.read()) is not grpc.aio.EOF:
+                await context.write(await unary(request, OneCall(context, timeout_s)))
 
         return answers
 

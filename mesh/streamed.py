@@ -63,10 +63,8 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         """
         if asyncio.get_running_loop().time() < self._unary_until:
             return await self._call_unary(request, timeout_s)
-        stream = self._take(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await stream.exchange(request)
+            return await self._call_over_stream(request, timeout_s)
         except TimeoutError:
             message = f"There was no answer within {timeout_s:g} s."
             raise Fault(kind=Kind.TIMEOUT, reason="NOT_DURABLE", message=message) from None
@@ -76,8 +74,17 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
                 self._unary_until = asyncio.get_running_loop().time() + _UNARY_S
                 return await self._call_unary(request, timeout_s)
             raise _fault_of(error) from error
+
+    async def _call_over_stream(self, request: RequestT, timeout_s: float) -> ResponseT:
+        stream = self._take(timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer: ResponseT = await stream.exchange(request)
+        except BaseException:
+            stream.abandon()
+            raise
         self._give_back(stream)
-        return answer  # type: ignore[no-any-return]  # what the deserializer made
+        return answer
 
     async def _call_unary(self, request: RequestT, timeout_s: float) -> ResponseT:
         answer: ResponseT = await call(self._unary, request, timeout_s=timeout_s)
@@ -92,7 +99,7 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         loop = asyncio.get_running_loop()
         raw = self._open(timeout=_AGE_S_MAX + 2 * timeout_s, metadata=((TIMEOUT_KEY, str(round(timeout_s * 1000))),))
         stream = _Stream(raw, until=loop.time() + _AGE_S_MAX)
-        loop.call_at(stream.until, self._retire, stream)
+        stream.retirement = loop.call_at(stream.until, self._retire, stream)
         return stream
 
     def _give_back(self, stream: _Stream) -> None:
@@ -122,31 +129,35 @@ def _fault_of(error: grpc.aio.AioRpcError) -> Fault:
 class _Stream:
     """One stream, with at most one call on it."""
 
-    __slots__ = ("_raw", "until")
+    __slots__ = ("_raw", "retirement", "until")
 
     def __init__(self, raw: Any, *, until: float) -> None:
         self._raw = raw
         self.until = until
+        self.retirement: asyncio.TimerHandle | None = None
 
     @property
     def ended(self) -> bool:
         return bool(self._raw.done())
 
     async def exchange(self, request: Message) -> Any:
-        """Send a request and return its answer; whoever stops waiting for it ends the stream."""
+        """Send a request and return its answer."""
         try:
             await self._raw.write(request)
             answer = await self._raw.read()
         except asyncio.InvalidStateError:
             # It ended before the request left; reading says how.
             answer = await self._raw.read()
-        except asyncio.CancelledError:
-            self._raw.cancel()
-            raise
         if answer is grpc.aio.EOF:
             message = "The server ended the stream; send it again."
             raise Fault(kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN", message=message)
         return answer
+
+    def abandon(self) -> None:
+        """Give the stream up at once, with what is on it; nothing holds it until its second is over."""
+        self._raw.cancel()
+        if self.retirement is not None:
+            self.retirement.cancel()
 
     async def end(self) -> None:
         """Say that no call follows, and let the server end it."""

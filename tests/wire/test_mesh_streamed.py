@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,31 @@ async def test_a_late_answer_is_a_timeout_and_reaches_nobody(start_echo: StartEc
     assert raised.value.kind is Kind.TIMEOUT
     assert raised.value.retryable
     assert await said(say, "fast") == "fast"
+
+
+async def test_calls_that_were_given_up_leave_nothing_behind(start_echo: StartEcho, channel_to: OpenChannel) -> None:
+    """Neither side holds the request of a call that ran out of time, nor leaves it to the collector of garbage."""
+
+    async def sleepy(text: str, _context: Context) -> str:
+        await asyncio.sleep(0.1)
+        return text
+
+    def held() -> int:
+        names = ("RPCState", "StreamStreamCall", "StringValue")
+        return sum(type(each).__name__ in names for each in gc.get_objects())
+
+    say = say_over(channel_to((await start_echo(say=sleepy)).address))
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        for _ in range(50):
+            with pytest.raises(Fault):
+                await said(say, "slow", timeout_s=0.01)
+        await asyncio.sleep(0.2)
+        assert held() - before < 10
+    finally:
+        gc.enable()
 
 
 async def test_a_cancelled_call_gives_its_stream_up(start_echo: StartEcho, channel_to: OpenChannel) -> None:
