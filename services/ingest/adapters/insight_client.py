@@ -34,7 +34,10 @@ class InsightScorer:
             Fault: what insight or the channel said, or INTERNAL for a wrong number of answers.
         """
         requests = _requests(entries)
-        # Nearly always one: only deliveries of several events can hold more than a call takes.
+        if len(requests) == 1:
+            return await self._ask(requests[0], timeout_s)
+        # Rare: only deliveries of several events can hold more than a call takes. A gathering that fails refers to
+        # itself by its own traceback, and so keeps everything it asked until the collector comes.
         answers = await asyncio.gather(*(self._ask(request, timeout_s) for request in requests))
         return [risk for answer in answers for risk in answer]
 
