@@ -102,8 +102,12 @@ class Sender:
             ):
                 for _ in range(min(self._concurrency, len(cases))):
                     group.create_task(self._work(session, waiting))
-        except* Failure as group:
-            raise Failure(str(group.exceptions[0])) from None
+        except ExceptionGroup as failed:
+            # Not by `except*`: what is raised there Python before 3.11.4 puts into a group again.
+            failures, others = failed.split(Failure)
+            if failures is None or others is not None:
+                raise
+            raise Failure(str(failures.exceptions[0])) from None
 
     async def _work(self, session: aiohttp.ClientSession, waiting: Iterator[Case]) -> None:
         for case in waiting:
