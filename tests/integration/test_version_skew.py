@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection
@@ -33,7 +34,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the history up to {EARLIER[:7]} is not here")
     found = directory / "sources"
     found.mkdir()
-    subprocess.run(["tar", "-xf", str(archive), "-C", str(found)], check=True)
+    subprocess.run([shutil.which("tar") or "tar", "-xf", str(archive), "-C", str(found)], check=True)
     where = [sys.executable, "-c", "import edge, autopay.ledger.v1.ledger_pb2 as pb; print(edge.__file__, pb.__file__)"]
     environment = {**os.environ, **running_from(found)}
     modules = subprocess.run(where, env=environment, capture_output=True, text=True, check=True).stdout.split()
