@@ -27,46 +27,44 @@ _BUG: Final = Fault(
 )
 
 
-class Guard:
-    """Wraps every handler of ours: admits the caller, demands a deadline, turns faults into status, measures.
+class Handlers:
+    """Stands in for the server where a generated `add_…Servicer_to_server` registers handlers, and guards each once.
 
-    Stands in for the server where a generated `add_…Servicer_to_server` registers handlers, and so wraps each once. An
-    interceptor would look every call's handler up and wrap it again, for a twentieth of what a call costs.
+    An interceptor would look every call's handler up and wrap it again.
     """
 
-    def __init__(
-        self,
-        server: grpc.aio.Server,
-        *,
-        streamed: Collection[str] = (),
-        metrics: RpcMetrics | None = None,
-        admission: Admission | None = None,
-    ) -> None:
-        """Register with `server`, the `streamed` unary methods as streams, too.
-
-        Measures into `metrics` where given, and lets in whom `admission` does, or everybody.
-        """
+    def __init__(self, server: grpc.aio.Server, guard: Guard, *, streamed: Collection[str] = ()) -> None:
+        """Register with `server` what `guard` guards, the `streamed` unary methods as streams, too."""
         self._server = server
+        self._guard = guard
         self._streamed = streamed
-        self._metrics = metrics
-        self._admission = admission
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """Take no handler here: generated code registers the same ones by name."""
 
     def add_registered_method_handlers(self, service: str, methods: Mapping[str, Any]) -> None:
         """Register a service's handlers, each wrapped."""
-        wrapped = {name: self._wrapped(f"/{service}/{name}", handler) for name, handler in methods.items()}
+        guard = self._guard
+        guarded = {name: guard.guarded(f"/{service}/{name}", handler) for name, handler in methods.items()}
         for name in self._streamed:
-            handler = methods[name]
-            wrapped[name + SUFFIX] = grpc.stream_stream_rpc_method_handler(
-                self._over_stream(f"/{service}/{name}", handler.unary_unary),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+            guarded[name + SUFFIX] = guard.over_stream(f"/{service}/{name}", methods[name])
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
-    def _wrapped(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+
+class Guard:
+    """Wraps every handler of ours: admits the caller, demands a deadline, turns faults into status, measures.
+
+    Does not know the server: its handlers know the guard, and a server in a ring of references would be closed by the
+    collector, wherever that runs.
+    """
+
+    def __init__(self, metrics: RpcMetrics | None = None, admission: Admission | None = None) -> None:
+        """Measure into `metrics` where given; let in whom `admission` does, everybody where it is None (plaintext)."""
+        self._metrics = metrics
+        self._admission = admission
+
+    def guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return a handler that does what `handler` does for whom it should."""
         make: Callable[..., grpc.RpcMethodHandler[Any, Any]]
         if handler.unary_unary is not None:
             make, behaviour = grpc.unary_unary_rpc_method_handler, self._unary(method, handler.unary_unary)
@@ -97,12 +95,12 @@ class Guard:
 
         return guarded
 
-    def _over_stream(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
-        """Answer the calls of one stream, one after the other: admitted, measured and refused as each alone would be.
+    def over_stream(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        """Return a handler of streams whose messages are calls, one after the other, guarded as each alone would be.
 
         A refusal ends the stream: its status is the call's.
         """
-        unary = self._unary(method, behaviour)
+        unary = self._unary(method, handler.unary_unary)
 
         # Reads and writes by itself: of a generator, gRPC leaves each cancelled stream's request to the collector.
         async def answers(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
@@ -110,7 +108,11 @@ class Guard:
             while (request := await context.read()) is not grpc.aio.EOF:
                 await context.write(await unary(request, OneCall(context, timeout_s)))
 
-        return answers
+        return grpc.stream_stream_rpc_method_handler(
+            answers,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
 
     def _stream(self, method: str, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mesh.channel import KEEPALIVE_TIME_MS, MESSAGE_BYTES_MAX
-from mesh.guarding import Guard
+from mesh.guarding import Guard, Handlers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -67,7 +67,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self.handlers = Guard(self._raw, streamed=streamed, metrics=metrics, admission=admission)
+        self.handlers = Handlers(self._raw, Guard(metrics, admission), streamed=streamed)
         # Health and reflection are for everybody, and health is watched without a deadline.
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._raw)
         if reflect:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import grpc
@@ -31,8 +30,8 @@ TIMEOUT_KEY: Final = "call-timeout-ms"
 # A stream keeps its replica: so soon are calls spread anew, over who joined, and away from who drains.
 _AGE_S_MAX: Final = 1.0
 _UNARY_S: Final = 10.0
-# What gRPC says of a message that it could not send because the connection went; a bug of the server says more.
-_LOST: Final = "Internal error from Core"
+# What gRPC says of a message that it could not send because the stream had ended; a bug of the server says more.
+_UNSENT: Final = "Internal error from Core"
 
 
 class StreamedMethod(Generic[RequestT, ResponseT]):
@@ -61,7 +60,9 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         Raises:
             Fault: what the server or the channel said, TIMEOUT after `timeout_s`.
         """
-        if asyncio.get_running_loop().time() < self._unary_until:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        if loop.time() < self._unary_until:
             return await self._call_unary(request, timeout_s)
         try:
             return await self._call_over_stream(request, timeout_s)
@@ -69,11 +70,14 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
             message = f"There was no answer within {timeout_s:g} s."
             raise Fault(kind=Kind.TIMEOUT, reason="NOT_DURABLE", message=message) from None
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                # Nobody has looked at the request.
-                self._unary_until = asyncio.get_running_loop().time() + _UNARY_S
-                return await self._call_unary(request, timeout_s)
-            raise _fault_of(error) from error
+            unknown = error.code() is grpc.StatusCode.UNIMPLEMENTED
+            if not (unknown or error.details() == _UNSENT):
+                raise from_rpc_error(error) from error
+            if unknown:
+                self._unary_until = loop.time() + _UNARY_S
+        # Nobody has looked at the request. Where the stream ended before it could be sent, gRPC hides why; the method
+        # itself says it.
+        return await self._call_unary(request, max(deadline - loop.time(), 0.0))
 
     async def _call_over_stream(self, request: RequestT, timeout_s: float) -> ResponseT:
         stream = self._take(timeout_s)
@@ -117,13 +121,6 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         ending = asyncio.get_running_loop().create_task(stream.end())
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
-
-
-def _fault_of(error: grpc.aio.AioRpcError) -> Fault:
-    fault = from_rpc_error(error)
-    if fault.kind is Kind.INTERNAL and error.details() == _LOST:
-        return replace(fault, kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN")
-    return fault
 
 
 class _Stream:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue
 
-from mesh.guarding import Guard
+from mesh.guarding import Handlers
 
 SERVICE = "test.Echo"
 
@@ -28,7 +28,7 @@ async def none(text: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncI
         yield answer
 
 
-def add(handlers: Guard, *, say: Unary = same, listen: Stream = none) -> None:
+def add(handlers: Handlers, *, say: Unary = same, listen: Stream = none) -> None:
     """Let a server answer `Say` (unary), `Listen` (a stream of answers) and `Talk` (streams both ways)."""
 
     async def unary(request: StringValue, context: grpc.aio.ServicerContext[Any, Any]) -> StringValue:

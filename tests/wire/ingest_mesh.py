@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from mesh import tracing
 from mesh.channel import call
-from mesh.guarding import Guard
+from mesh.guarding import Handlers
 from mesh.server import Server
 from services.ingest.metrics import IngestMetrics
 from tests.unit.ingest.bodies import UNSAMPLED, native_body
@@ -130,7 +130,7 @@ def delivery(
 
 
 @asynccontextmanager
-async def serving(service: str, add: Callable[[Guard], None]) -> AsyncIterator[str]:
+async def serving(service: str, add: Callable[[Handlers], None]) -> AsyncIterator[str]:
     """Serve on a free port and yield its address."""
     server = Server(services=[service], reflect=False)
     add(server.handlers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mesh import callers, streamed
 from mesh.channel import open_channel
 from mesh.errors import Fault, Kind, invalid
 from mesh.metrics import RpcMetrics
+from mesh.server import Server
 from mesh.streamed import SUFFIX, StreamedMethod
 from tests.certificates import identity_of, ledger_echo, make, name_of
 from tests.fakes import echo
@@ -215,6 +217,30 @@ async def test_a_server_of_an_earlier_version_is_called_without_streams(
     """It knows the method alone: while versions are mixed, nothing fails for that."""
     say = say_over(channel_to((await start_echo(streamed=())).address))
     assert [await said(say, text) for text in ("one", "two")] == ["one", "two"]
+
+
+async def test_an_earlier_version_that_refuses_the_stream_before_the_request_left_fails_no_call(
+    start_echo: StartEcho, channel_to: OpenChannel
+) -> None:
+    """Whether its refusal or our request is faster, the method itself is called."""
+    channel = channel_to((await start_echo(streamed=())).address)
+    for _ in range(200):
+        # Each one anew, or it would remember.
+        assert await said(say_over(channel), "hello") == "hello"
+
+
+async def test_a_server_is_in_no_ring_of_references() -> None:
+    """The collector, which runs wherever it likes, must not be who closes it."""
+    gc.collect()
+    gc.disable()
+    try:
+        server = Server(services=[echo.SERVICE], reflect=True, streamed=["Say"])
+        echo.add(server.handlers)
+        raw = weakref.ref(server._raw)
+        del server
+        assert raw() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_server_that_is_away_is_a_retryable_fault_and_its_return_is_noticed(
