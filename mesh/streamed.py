@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import grpc
@@ -32,6 +33,8 @@ _AGE_S_MAX: Final = 1.0
 _UNARY_S: Final = 10.0
 # What gRPC says of a message that it could not send because the stream had ended; a bug of the server says more.
 _UNSENT: Final = "Internal error from Core"
+# A proxy whose server is killed can't give a stream a status any more once its head is through.
+_RESET: Final = "RST_STREAM"
 
 
 class StreamedMethod(Generic[RequestT, ResponseT]):
@@ -72,7 +75,7 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         except grpc.aio.AioRpcError as error:
             unknown = error.code() is grpc.StatusCode.UNIMPLEMENTED
             if not (unknown or error.details() == _UNSENT):
-                raise from_rpc_error(error) from error
+                raise _fault_of(error) from error
             if unknown:
                 self._unary_until = loop.time() + _UNARY_S
         # Nobody has looked at the request. Where the stream ended before it could be sent, gRPC hides why; the method
@@ -121,6 +124,14 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         ending = asyncio.get_running_loop().create_task(stream.end())
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
+
+
+def _fault_of(error: grpc.aio.AioRpcError) -> Fault:
+    """Return what a stream's end says; one that a proxy resets lost its server, which is no bug of the server's."""
+    fault = from_rpc_error(error)
+    if fault.kind is Kind.INTERNAL and _RESET in (error.details() or ""):
+        return replace(fault, kind=Kind.UNAVAILABLE, reason="DEPENDENCY_DOWN")
+    return fault
 
 
 class _Stream:
