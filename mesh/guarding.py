@@ -82,9 +82,7 @@ class Guard:
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> object:
             started = time.perf_counter()
             try:
-                if self._admission is not None:
-                    self._admission.admit(method, context)
-                _demand_deadline(context)
+                self._let_in(method, context)
                 answer = await behaviour(request, context)
             except Exception as error:  # noqa: BLE001 - the one place that answers whatever a handler raises
                 await self._refuse(method, context, error, started)
@@ -104,7 +102,14 @@ class Guard:
 
         # Reads and writes by itself: of a generator, gRPC leaves each cancelled stream's request to the collector.
         async def answers(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            timeout_s = _call_timeout_s(context)
+            started = time.perf_counter()
+            try:
+                # Before anything is read: nobody else may hold a stream, and nobody may hold one for ever.
+                self._let_in(method, context)
+                timeout_s = _call_timeout_s(context)
+            except Fault as fault:
+                await self._refuse(method, context, fault, started)
+                return
             while (request := await context.read()) is not grpc.aio.EOF:
                 await context.write(await unary(request, OneCall(context, timeout_s)))
 
@@ -118,9 +123,7 @@ class Guard:
         async def guarded(request: object, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started = time.perf_counter()
             try:
-                if self._admission is not None:
-                    self._admission.admit(method, context)
-                _demand_deadline(context)
+                self._let_in(method, context)
                 async for answer in behaviour(request, context):
                     yield answer
             except Exception as error:  # noqa: BLE001 - as above
@@ -129,6 +132,12 @@ class Guard:
                 self._measure(method, grpc.StatusCode.OK, started)
 
         return guarded
+
+    def _let_in(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if self._admission is not None:
+            self._admission.admit(method, context)
+        if context.time_remaining() is None:
+            raise _no_deadline()
 
     async def _refuse(
         self, method: str, context: grpc.aio.ServicerContext[Any, Any], error: Exception, started: float
@@ -146,35 +155,39 @@ class Guard:
             self._metrics.observe(method, code.name, time.perf_counter() - started)
 
 
-def _demand_deadline(context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    if context.time_remaining() is None:
-        raise Fault(
-            kind=Kind.INVALID,
-            reason="DEADLINE_REQUIRED",
-            message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
-        )
+def _no_deadline() -> Fault:
+    return Fault(
+        kind=Kind.INVALID,
+        reason="DEADLINE_REQUIRED",
+        message="The call has no deadline; set one (timeout), so that neither side waits for ever.",
+    )
 
 
 class OneCall:
     """The context of one call over a stream: the stream's own, but for the time this call has."""
 
-    def __init__(self, stream: grpc.aio.ServicerContext[Any, Any], timeout_s: float | None) -> None:
-        """Give the call `timeout_s` from now on."""
+    def __init__(self, stream: grpc.aio.ServicerContext[Any, Any], timeout_s: float) -> None:
+        """Give the call `timeout_s` from now on, as long as the stream lasts."""
         self._stream = stream
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._deadline = time.monotonic() + timeout_s
 
     def __getattr__(self, name: str) -> Any:
         """Return what the stream has."""
         return getattr(self._stream, name)
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> float:
         """Return the seconds that the caller still waits."""
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        # The stream has a deadline, or it would not have been let in.
+        return max(0.0, min(self._deadline - time.monotonic(), self._stream.time_remaining()))
 
 
-def _call_timeout_s(stream: grpc.aio.ServicerContext[Any, Any]) -> float | None:
-    """Return what a stream's opener said each call may take; None, no deadline, where it said nothing we can read."""
+def _call_timeout_s(stream: grpc.aio.ServicerContext[Any, Any]) -> float:
+    """Return what a stream's opener said each call may take.
+
+    Raises:
+        Fault: INVALID, it said nothing that can be read.
+    """
     for key, value in stream.invocation_metadata() or ():
         if key == TIMEOUT_KEY and isinstance(value, str) and value.isascii() and value.isdigit():
             return int(value[:_DIGITS_MAX]) / 1000
-    return None
+    raise _no_deadline()

@@ -211,6 +211,17 @@ async def test_a_stream_that_names_no_time_for_its_calls_is_refused(
     assert "deadline" in str(raised.value.details())
 
 
+async def test_a_stream_without_a_deadline_of_its_own_is_refused_before_it_says_anything(
+    start_echo: StartEcho, channel_to: OpenChannel
+) -> None:
+    """Nobody may hold one of the server's places for ever."""
+    channel = channel_to((await start_echo()).address)
+    raw: Any = channel.stream_stream(f"{PATH}{SUFFIX}", StringValue.SerializeToString, StringValue.FromString)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await asyncio.wait_for(raw(metadata=(("call-timeout-ms", "1000"),)).read(), 5)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_server_of_an_earlier_version_is_called_without_streams(
     start_echo: StartEcho, channel_to: OpenChannel
 ) -> None:
@@ -325,3 +336,7 @@ async def test_a_caller_who_is_not_granted_the_method_is_refused_over_a_stream(h
         with pytest.raises(Fault) as raised:
             await said(say_over(channel), "hello")
         assert raised.value.kind is Kind.FORBIDDEN
+        raw: Any = channel.stream_stream(f"{PATH}{SUFFIX}", StringValue.SerializeToString, StringValue.FromString)
+        with pytest.raises(grpc.aio.AioRpcError) as silent:
+            await asyncio.wait_for(raw(timeout=9, metadata=(("call-timeout-ms", "1000"),)).read(), 5)
+        assert silent.value.code() is grpc.StatusCode.PERMISSION_DENIED
