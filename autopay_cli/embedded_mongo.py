@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from autopay_cli import replica_set
+from autopay_cli import mongod_tuning, replica_set
 from autopay_cli.addresses import free_ports, is_free
 from autopay_cli.failure import Failure
 from autopay_cli.mongod import find
@@ -18,15 +18,6 @@ from autopay_cli.processes import Child
 _START_S_MAX: Final = 60.0
 _STOP_S_MAX: Final = 20.0
 _POLL_S: Final = 0.02
-# Half of memory by default. This is a bound: only what data needs is taken.
-CACHE_GIB: Final = 2
-# Ids are random, so a burst of payments dirties most leaf pages: with the defaults (5 %, and 2.5 % of updates) mongod
-# writes each of them out and reads it back all the time. This much may wait for the next checkpoint instead.
-EVICTION: Final = ",".join(
-    f"eviction_{what}_{bound}={percent}"
-    for what in ("dirty", "updates")
-    for bound, percent in (("target", 40), ("trigger", 60))
-)
 
 
 class EmbeddedMongo:
@@ -150,7 +141,7 @@ class EmbeddedMongo:
         name = "mongod" if len(self._ports) == 1 else f"mongod-{index}"
         data = self._directory / f"member-{index}"
         data.mkdir(exist_ok=True, mode=0o700)
-        command = _command(self._binary, self._ports[index], data, alone=alone)
+        command = _command(self._binary, self._ports[index], data, members=len(self._ports), alone=alone)
         return Child(name, command, log=self._logs / f"{name}.log")
 
     def _move(self) -> None:
@@ -195,15 +186,12 @@ def _await(members: Sequence[Child], condition: Callable[[], bool], deadline: fl
         time.sleep(_POLL_S)
 
 
-def _command(binary: Path, port: int, data: Path, *, alone: bool) -> Sequence[str]:
+def _command(binary: Path, port: int, data: Path, *, members: int, alone: bool) -> Sequence[str]:
     options = {
         "--bind_ip": "127.0.0.1",
         "--port": str(port),
         "--dbpath": str(data),
-        "--wiredTigerCacheSizeGB": str(CACHE_GIB),
-        "--wiredTigerEngineConfigString": EVICTION,
-        # The default is a twentieth of the disk.
-        "--oplogSize": "512",
+        **mongod_tuning.options(members=members),
     }
     parameters = {
         # A member that waits 15 s for others to notice its leaving keeps Ctrl-C waiting, too.

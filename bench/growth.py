@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from autopay_cli import embedded_mongo
+from autopay_cli import mongod_tuning
 from bench.gates import Gate
 from bench.medians import MONGOD
 
@@ -24,7 +24,7 @@ _TASKS_GROWTH_MAX: Final = 0
 _FILES_GROWTH_MAX: Final = 4
 # mongod fills the cache it was given, so its memory has a bound and not a growth: twice the cache, which leaves room
 # for what is not cache (connections, cursors, the allocator's).
-_MONGOD_RSS_MIB_MAX: Final = 2 * embedded_mongo.CACHE_GIB * 1_024
+_MONGOD_RSS_MIB_MAX: Final = 2 * mongod_tuning.cache_gib() * 1_024
 _SAMPLES_MIN: Final = 10
 
 

@@ -6,13 +6,14 @@ import contextlib
 import importlib.util
 import time
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from autopay_cli import embedded_mongo
+from autopay_cli import mongod_tuning
 from bench import launching
 
 if TYPE_CHECKING:
@@ -21,16 +22,9 @@ if TYPE_CHECKING:
 _ELECTION_S = 20.0
 # The flags `autopay up` gives its own mongod; a run in which they differ says that it is invalid.
 _FLAGS = (
-    *(
-        "--nounixsocket",
-        "--quiet",
-        "--bind_ip",
-        launching.HOST,
-        "--wiredTigerCacheSizeGB",
-        str(embedded_mongo.CACHE_GIB),
-    ),
-    *("--wiredTigerEngineConfigString", embedded_mongo.EVICTION),
-    *("--oplogSize", "512", "--replSet", "rs0"),
+    *("--nounixsocket", "--quiet", "--bind_ip", launching.HOST),
+    *chain.from_iterable(mongod_tuning.options().items()),
+    *("--replSet", "rs0"),
     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
 )
