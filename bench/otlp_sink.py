@@ -1,4 +1,4 @@
-"""A local OTLP receiver, so that the mesh exports for real; it counts spans and drops them."""
+"""A local OTLP receiver, so that the mesh exports for real; it counts spans and keeps when the last began and ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import threading
+from collections import deque
 from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+# Beside the counts: name, trace, begin and end (ns since 1970) of the last spans.
+SPANS = "spans.json"
+_KEPT_MAX = 100_000
+
+
 class Counter(trace_service_pb2_grpc.TraceServiceServicer):
     """Counts what arrives."""
 
@@ -25,6 +31,7 @@ class Counter(trace_service_pb2_grpc.TraceServiceServicer):
         self._lock = threading.Lock()
         self.spans = 0
         self.roots = 0
+        self.kept: deque[tuple[str, str, int, int]] = deque(maxlen=_KEPT_MAX)
 
     def Export(  # noqa: N802 - named by the contract
         self,
@@ -32,16 +39,15 @@ class Counter(trace_service_pb2_grpc.TraceServiceServicer):
         context: grpc.ServicerContext,  # noqa: ARG002 - passed by the contract
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         """Count one batch of spans."""
-        spans = [
-            # A batch's own command span is a root too, but no webhook's.
-            not span.parent_span_id and span.kind == trace_pb2.Span.SPAN_KIND_SERVER
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
+        spans = [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        # A batch's own command span is a root too, but no webhook's.
+        roots = sum(not span.parent_span_id and span.kind == trace_pb2.Span.SPAN_KIND_SERVER for span in spans)
         with self._lock:
             self.spans += len(spans)
-            self.roots += sum(spans)
+            self.roots += roots
+            self.kept += [
+                (span.name, span.trace_id.hex(), span.start_time_unix_nano, span.end_time_unix_nano) for span in spans
+            ]
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
@@ -60,6 +66,7 @@ def main(port: int, result: Path) -> None:
     server.start()
     stopping.wait()
     server.stop(grace=1).wait()
+    result.with_name(SPANS).write_text(json.dumps(list(counter.kept)))
     result.write_text(json.dumps({"spans": counter.spans, "traces": counter.roots}))
 
 

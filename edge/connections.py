@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from edge.client_address import is_in
 from edge.networks import Network
+from edge.one_task import loop_of_connections
 from edge.problems import problem
 from edge.spreading import Spread
 from edge.webhooks import Handler, RequestIds
@@ -150,9 +151,10 @@ class _Server(web.Server):
     def __init__(self, connections: Connections, handler: Any, **arguments: Any) -> None:
         super().__init__(handler, **arguments)
         self._of = connections
+        self._seen_loop = loop_of_connections(self._loop)
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._of, loop=self._loop, **self._kwargs)
+        return _Connection(self, self._of, loop=self._seen_loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):

@@ -66,8 +66,9 @@ class WholeResponse(web.Response):
         content = cast("bytes", body)
         text = f"{head.start}{rfc822_formatted_time()}\r\nContent-Length: {len(content)}\r\n\r\n"
         transport.write(text.encode("ascii") + content)
-        # Whoever sends and does not read has to wait, or its answers would pile up here.
-        await request.writer.drain()
+        if request.protocol.writing_paused:
+            # Whoever sends and does not read has to wait, or its answers would pile up here.
+            await request.writer.drain()
         self._keep_alive = True
         self._eof_sent = True
         self._body_length = len(content)

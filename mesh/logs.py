@@ -73,13 +73,13 @@ class _Renderer:
     """Turns an event into one line of JSON with time, level and process first."""
 
     def __init__(self, process: str) -> None:
-        self._process = process
+        self.process = process
 
     def __call__(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> bytes:
         line: dict[str, Any] = {
             "ts": datetime.now(UTC),
             "level": method,
-            "process": self._process,
+            "process": self.process,
         }
         masking.event(event)
         line.update(event)
@@ -143,10 +143,12 @@ def line_writer(log: structlog.typing.FilteringBoundLogger, event: str) -> Calla
     bound: Any = log.bind()
     if not bound.is_enabled_for(logging.INFO):
         return lambda _fields: None
-    sink, render = bound._logger, bound._processors[-1]  # noqa: SLF001 - how structlog's own wrappers reach them
+    # How structlog's own wrappers reach them.
+    sink, process = bound._logger, bound._processors[-1].process  # noqa: SLF001
 
     def write(fields: dict[str, Any]) -> None:
-        sink.msg(render(sink, "info", {"event": event, **fields}))
+        line = {"ts": datetime.now(UTC), "level": "info", "process": process, "event": event, **fields}
+        sink.msg(orjson.dumps(line, option=orjson.OPT_UTC_Z))
 
     return write
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from bench import drawing, mesh, processes, steady, traffic, window
+from bench import drawing, mesh, processes, steady, traffic, waits, window
 from bench.comparing import Sample
 from bench.gates import Gate
 
@@ -35,19 +36,25 @@ _P999_MS_MAX: Final = 60.0
 def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
     """Saturate one mesh, then send to it at shares of the rate it reached, each in every round."""
     payments = traffic.Payments(seed=0)
-    with (
-        tempfile.TemporaryDirectory(dir=plan.scratch, prefix="latency-") as temporary,
-        mesh.start(Path(temporary)) as server,
-    ):
+    with tempfile.TemporaryDirectory(dir=plan.scratch, prefix="latency-") as temporary:
         folder = Path(temporary)
-        saturation = saturate(window.Sender(server, payments, scratch=folder, rate=_RATE), plan)
-        say(f"  saturation {saturation:,.0f}/s")
-        runs: list[dict[str, Any]] = []
-        for _ in range(plan.rounds):
-            for share in SHARES:
-                runs.append(_run(server, payments, folder, plan, share=share, rate=share * saturation))
-                say(_line(runs[-1]))
-    return {"saturation_per_s": saturation, "runs": runs, "shares": [_summary(runs, share) for share in SHARES]}
+        with mesh.start(folder) as server:
+            saturation = saturate(window.Sender(server, payments, scratch=folder, rate=_RATE), plan)
+            say(f"  saturation {saturation:,.0f}/s")
+            runs: list[dict[str, Any]] = []
+            for _ in range(plan.rounds):
+                for share in SHARES:
+                    runs.append(_run(server, payments, folder, plan, share=share, rate=share * saturation))
+                    say(_line(runs[-1]))
+        # Written when the receiver of the traces has ended.
+        spans = waits.read(folder)
+    windows = [run["window_ns"] for run in runs if run["share"] == _HELD]
+    return {
+        "saturation_per_s": saturation,
+        "runs": runs,
+        "shares": [_summary(runs, share) for share in SHARES],
+        "waits": [asdict(wait) for wait in waits.waits(spans, windows)],
+    }
 
 
 def saturate(sender: window.Sender, plan: Plan) -> float:
@@ -63,10 +70,17 @@ def _run(
 ) -> dict[str, Any]:
     sender = steady.SteadySender(server, payments, scratch=folder, rate=rate, lead_s=_LEAD_S)
     groups, sent_s = processes.members(server.processes), plan.duration_s + _LEAD_S
-    waited_s = processes.waited_s(groups)
+    waited_s, began_ns = processes.waited_s(groups), time.time_ns()
     seen = window.measure(sender, concurrency=steady.CONNECTIONS, duration_s=sent_s)
     waiting = max(0.0, processes.waited_s(groups) - waited_s) / sent_s
-    return {"share": share, "rate": rate, "waiting": waiting, **asdict(seen), **asdict(sender.paces[0])}
+    return {
+        "share": share,
+        "rate": rate,
+        "waiting": waiting,
+        "window_ns": (began_ns, time.time_ns()),
+        **asdict(seen),
+        **asdict(sender.paces[0]),
+    }
 
 
 def _summary(runs: list[dict[str, Any]], share: float) -> dict[str, Any]:
@@ -118,7 +132,8 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
             f"{one['waiting']:.1f}",
             f"{one['others_cores']:.2f}",
         )
-    return [table, *(complaint for one in figures["shares"] for complaint in one["complaints"])]
+    ways = waits.table(figures["waits"], f"Where a webhook waits at {_HELD:.0%} of saturation")
+    return [table, ways, *(complaint for one in figures["shares"] for complaint in one["complaints"])]
 
 
 def samples(figures: dict[str, Any]) -> dict[str, Sample]:

@@ -35,7 +35,7 @@ def check_delivery(delivery: Delivery) -> None:
         raise invalid("delivery.headers", f"must be at most {_HEADERS_MAX}")
     size = 0
     for place, (name, value) in enumerate(delivery.headers):
-        if not _is_short(name):
+        if len(name) > _NAME_MAX or "\0" in name:
             raise _too_long(f"delivery.headers[{place}].name")
         size += len(name) + len(value)
     if size > _HEADERS_BYTES_MAX:
@@ -77,7 +77,7 @@ def check_risk(risk: Mapping[str, Any]) -> None:
 
 
 def _check_short(text: str, field: str) -> None:
-    if not _is_short(text):
+    if len(text) > _NAME_MAX or "\0" in text:
         raise _too_long(field)
 
 

@@ -86,7 +86,10 @@ class LedgerFeed:
 
     def _dispute(self, change: ledger_pb2.TransactionChange) -> Dispute | None:
         """Return what a change says of its payment by way of a dispute; nearly none says anything."""
-        if all(event.kind not in _TURNS for event in change.events):
+        for event in change.events:
+            if event.kind in _TURNS:
+                break
+        else:
             return None
         label = label_of_dispute(
             [(event.kind, event.dispute_reason) for event in change.events],
