@@ -10,10 +10,13 @@ from dataclasses import asdict
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
+from autopay_cli import mongod_tuning
 from bench import growth, watching
 from bench.processes import ProcessLostError
 from bench.watching import Moment
 from mesh.metrics import measure_tasks
+
+TWICE_THE_CACHE_MIB = 2 * 1_024 * mongod_tuning.cache_gib()
 
 
 def moments(
@@ -41,7 +44,8 @@ def moments(
         (moments((100.0, 103.1)), ["edge: RSS growth"]),
         (moments((100.0, 90.0), files=(20, 29)), ["edge: files more"]),
         (moments((100.0, 100.0), tasks=(9, 10)), ["edge: tasks more"]),
-        (moments((100.0, 100.0), mongod_mib=4_050.0), ["mongod: RSS"]),
+        (moments((100.0, 100.0), mongod_mib=TWICE_THE_CACHE_MIB - 150.0), []),
+        (moments((100.0, 100.0), mongod_mib=TWICE_THE_CACHE_MIB - 50.0), ["mongod: RSS"]),
     ],
 )
 def test_growth_beyond_its_limit_breaks_its_own_gate(seen: list[Moment], broken: list[str]) -> None:
