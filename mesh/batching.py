@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar, cast
+from typing import Final, Generic, Protocol, TypeVar
 
 from mesh.errors import Fault, Kind
 
@@ -75,7 +76,7 @@ class _Entry(Generic[ItemT, ResultT]):
         now: float,
         wait_s: float,
     ) -> None:
-        self.item: ItemT | None = item
+        self.item = item
         self.future = future
         self.size = size
         self.weight = weight
@@ -101,8 +102,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._name = name
         self._observer = observer
         self._queue: deque[_Entry[ItemT, ResultT]] = deque()
-        self._outstanding: deque[_Entry[ItemT, ResultT]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._out: dict[asyncio.Task[None], list[_Entry[ItemT, ResultT]]] = {}
         self._bytes = 0
         self._items = 0
         self._scheduled = False
@@ -136,7 +136,6 @@ class Batcher(Generic[ItemT, ResultT]):
         loop = asyncio.get_running_loop()
         entry = _Entry(item, loop.create_future(), size=size, weight=weight, now=loop.time(), wait_s=limits.wait_s_max)
         self._queue.append(entry)
-        self._outstanding.append(entry)
         self._items += 1
         self._bytes += size
         # One turn of the loop lets requests that were read together leave together.
@@ -154,10 +153,11 @@ class Batcher(Generic[ItemT, ResultT]):
         deadline = asyncio.get_running_loop().time() + grace_s
         while self._items and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.01)
-        for task in tuple(self._tasks):
+        for task in self._out:
             task.cancel()
-        for entry in self._outstanding:
-            self._expire(entry)
+        for entries in (*self._out.values(), self._queue):
+            for entry in entries:
+                self._expire(entry)
 
     def _dispatch(self) -> None:
         self._scheduled = False
@@ -166,16 +166,16 @@ class Batcher(Generic[ItemT, ResultT]):
             if not batch:
                 return
             task = asyncio.ensure_future(self._run(batch))
-            self._tasks.add(task)
+            self._out[task] = batch
             task.add_done_callback(self._returned)
 
     def _may_leave(self) -> bool:
-        limits, out = self._limits, len(self._tasks)
+        limits, out = self._limits, len(self._out)
         # An entry weighs one or more: so many fill a batch.
         return out < limits.inflight_max or (out < limits.inflight_full_max and len(self._queue) >= limits.weight_max)
 
     def _returned(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._out[task]
         if self._queue:
             self._dispatch()
 
@@ -232,7 +232,7 @@ class Batcher(Generic[ItemT, ResultT]):
 
     async def _attempt(self, live: list[_Entry[ItemT, ResultT]]) -> Fault | None:
         try:
-            results = await self._send([cast("ItemT", entry.item) for entry in live], self._limits.attempt_s_max)
+            results = await self._send([entry.item for entry in live], self._limits.attempt_s_max)
         except Fault as fault:
             return fault
         except Exception:  # noqa: BLE001 - logged here, and answered
@@ -263,21 +263,19 @@ class Batcher(Generic[ItemT, ResultT]):
         await asyncio.gather(*(alone(entry) for entry in live), return_exceptions=True)
 
     def _sweep(self) -> None:
-        """Fail what ran out of time. Every entry has the same wait, so the oldest stands first."""
-        loop = asyncio.get_running_loop()
-        now, outstanding = loop.time(), self._outstanding
-        while outstanding and (outstanding[0].future.done() or outstanding[0].deadline <= now):
-            self._expire(outstanding.popleft())
-        self._sweeping = bool(outstanding)
+        """Fail what ran out of time. Every entry has the same wait, so that the oldest stand first."""
+        now, queue = asyncio.get_running_loop().time(), self._queue
+        for batch in self._out.values():
+            for entry in itertools.takewhile(lambda entry: entry.deadline <= now, batch):
+                self._expire(entry)
+        # What waits holds bytes of the queue's bound; while no batch comes back, nobody else would free them.
+        while queue and (queue[0].future.done() or queue[0].deadline <= now):
+            entry = queue.popleft()
+            self._expire(entry)
+            self._release(entry)
+        self._sweeping = bool(queue or self._out)
         if self._sweeping:
-            loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
-        if self._queue and self._queue[0].future.done():
-            self._drop_dead()
-
-    def _drop_dead(self) -> None:
-        # Expired entries hold bytes of the queue's bound; while no batch comes back, nobody else would free them.
-        while self._queue and self._queue[0].future.done():
-            self._release(self._queue.popleft())
+            asyncio.get_running_loop().call_later(_SWEEP_INTERVAL_S, self._sweep)
 
     def _expire(self, entry: _Entry[ItemT, ResultT]) -> None:
         if not entry.future.done():
@@ -290,8 +288,6 @@ class Batcher(Generic[ItemT, ResultT]):
         _fail(entries, self._fault(Kind.UNAVAILABLE, "NOT_DURABLE", message))
 
     def _release(self, entry: _Entry[ItemT, ResultT]) -> None:
-        # The sweep may keep the entry a little longer; its bytes are free from here on.
-        entry.item = None
         self._items -= 1
         self._bytes -= entry.size
 
