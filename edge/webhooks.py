@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -82,7 +83,7 @@ class Webhooks:
         self._waiting = waiting
         self._log = log
         self._line = line_writer(log, "webhook")
-        self._unaccounted: list[Answered] = []
+        self._unaccounted: deque[Answered] = deque()
 
     def handler(self, source: Source) -> Handler:
         """Return the aiohttp handler of a source: what depends on the source is looked up now, not per request."""
@@ -216,9 +217,14 @@ class Webhooks:
         self._unaccounted.append(answered)
 
     def _account_all(self) -> None:
-        answers, self._unaccounted = self._unaccounted, []
-        for answered in answers:
-            self._account(answered)
+        unaccounted = self._unaccounted
+        try:
+            while unaccounted:
+                self._account(unaccounted.popleft())
+        finally:
+            # Only where one could not be accounted for: the loop logs why, and the others must not be lost with it.
+            if unaccounted:
+                asyncio.get_running_loop().call_soon(self._account_all)
 
     def _account(self, answered: Answered) -> None:
         source, outcome, status, request_id, root, duration_s = answered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import select
@@ -266,3 +267,29 @@ async def test_all_answers_of_a_batch_leave_before_any_is_logged(monkeypatch: py
             sender.close()
     # Two left at once, each alone; the other three are one batch.
     assert answered_by_then[-3:] == [5, 5, 5]
+
+
+async def test_one_answer_that_cannot_be_accounted_for_costs_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every answer is tried once: those behind it are logged all the same, and so is whoever comes later."""
+    account, tried = Webhooks._account, itertools.count(1)
+
+    def broken(self: Webhooks, of: Answered) -> None:
+        if next(tried) == 2:
+            raise OSError("no room for the line")
+        account(self, of)
+
+    monkeypatch.setattr(Webhooks, "_account", broken)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    async with running_edge() as edge:
+        edge.ingest.gate = asyncio.Event()
+        sending = [asyncio.ensure_future(edge.deliver()) for _ in range(6)]
+        await edge.until_waiting(6)
+        edge.ingest.gate.set()
+        answers = [got.status for got in await asyncio.gather(*sending)]
+        answers.append((await edge.deliver()).status)
+        await asyncio.sleep(0)
+        logged = [line for line in edge.lines() if line["event"] == "webhook"]
+    assert answers == [200] * 7
+    assert (next(tried) - 1, len(logged)) == (7, 6)
