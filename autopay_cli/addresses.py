@@ -7,7 +7,9 @@ import errno
 import fcntl
 import os
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
@@ -19,6 +21,10 @@ _PORT_MAX: Final = 65_535
 _PORT_MIN: Final = 12_000
 _PORT_BEFORE: Final = 32_000
 _PORTS_TRIED_MAX: Final = _PORT_BEFORE - _PORT_MIN
+# Linux keeps the port of a connection for a minute after its end.
+_LINGER_S_MAX: Final = 62.0
+_LINGER_POLL_S: Final = 0.1
+_CONNECT_S_MAX: Final = 1.0
 
 
 def parse(text: str, *, option: str) -> tuple[str, int]:
@@ -40,15 +46,41 @@ def claim(text: str, *, option: str) -> str:
         Failure: the address is taken, or not one of this machine.
     """
     host, port = parse(text, option=option)
-    port = port or free_ports(1)[0]
+    bare, port = host.strip("[]"), port or free_ports(1)[0]
     try:
-        return f"{host}:{_bind_once(host.strip('[]'), port)}"
+        if _is_held(bare, port):
+            _outlast(bare, port)
+        return f"{host}:{_bind_once(bare, port)}"
     except OSError as error:
         why = "it is taken" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
         raise Failure(
             f"can't listen on {text}: {why}. Stop what listens there, or choose another address with "
             f"{option} HOST:PORT (port 0 picks a free one)."
         ) from error
+
+
+def _outlast(host: str, port: int) -> None:
+    """Wait for the end of a connection that was given this port, and for the minute that Linux keeps it."""
+    sys.stderr.write(f"A connection still holds port {port}; waiting up to {_LINGER_S_MAX:.0f} s for its end.\n")
+    deadline = time.monotonic() + _LINGER_S_MAX
+    while _is_held(host, port) and time.monotonic() < deadline:
+        time.sleep(_LINGER_POLL_S)
+
+
+def _is_held(host: str, port: int) -> bool:
+    """Return whether an address can't be bound although nobody listens there."""
+    try:
+        _bind_once(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return False
+    else:
+        return False
+    try:
+        with socket.create_connection((host, port), timeout=_CONNECT_S_MAX):
+            return False
+    except OSError:
+        return True
 
 
 def free_ports(count: int) -> list[int]:

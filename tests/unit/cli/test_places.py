@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,22 @@ def test_a_taken_address_is_named_with_the_way_out() -> None:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Failure, match=rf"{place}: it is taken.*--ledger HOST:PORT"):
             addresses.claim(place, option="--ledger")
+
+
+def test_an_address_that_a_connection_holds_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system gives the usual ports of gRPC to connections, too; one of them ends by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as peer, socket.socket() as connection:
+        port = addresses.free_ports(1)[0]
+        connection.bind(("127.0.0.1", port))
+        connection.connect(peer.getsockname())
+        # It leaves no trace of itself, and the minute that Linux would keep its port is none.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        place = f"127.0.0.1:{port}"
+        ending = threading.Timer(0.3, connection.close)
+        ending.start()
+        assert addresses.claim(place, option="--ledger") == place
+        ending.join()
+    assert "waiting up to 62 s" in capsys.readouterr().err
 
 
 def test_port_0_picks_free_ports() -> None:
