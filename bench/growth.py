@@ -22,9 +22,9 @@ _RSS_GROWTH_MAX: Final = 3.0
 # a hundred thousand webhooks is more in half an hour.
 _TASKS_GROWTH_MAX: Final = 0
 _FILES_GROWTH_MAX: Final = 4
-# mongod fills the cache it was given, so its memory has a bound and not a growth: twice the cache, which leaves room
-# for what is not cache (connections, cursors, the allocator's).
-_MONGOD_RSS_MIB_MAX: Final = 2 * mongod_tuning.cache_gib() * 1_024
+# mongod fills the cache it was given, so its memory has a bound and not a growth: the cache and a GiB for what is not
+# cache (connections, cursors, the allocator's).
+_MONGOD_RSS_MIB_MAX: Final = (mongod_tuning.cache_gib() + 1) * 1_024
 _SAMPLES_MIN: Final = 10
 
 
