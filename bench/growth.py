@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _WARM_S: Final = 300.0
 _RSS_GROWTH_MAX: Final = 3.0
-# Idle tasks are what a process always runs. Files may be a few more: mongod opens a journal before it closes the one
-# before, and a connection that is replaced has two ends. What leaks once in a hundred thousand webhooks is more in half
-# an hour.
+# Idle tasks are what a process always runs. Files may be a few more: five minutes after its start mongod makes its
+# collection of sessions, which is three, and it opens a journal before it closes the one before. What leaks once in a
+# hundred thousand webhooks is more in half an hour.
 _TASKS_GROWTH_MAX: Final = 0
 _FILES_GROWTH_MAX: Final = 4
 # mongod fills the cache it was given, so its memory has a bound and not a growth: the cache and a GiB for what is not

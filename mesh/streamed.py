@@ -31,6 +31,8 @@ TIMEOUT_KEY: Final = "call-timeout-ms"
 # A stream keeps its replica: so soon are calls spread anew, over who joined, and away from who drains.
 _AGE_S_MAX: Final = 1.0
 _UNARY_S: Final = 10.0
+# So many calls that ran out of time may still be answered; one more is cancelled.
+_LATE_MAX: Final = 16
 # What gRPC says of a message that it could not send because the stream had ended; a bug of the server says more.
 _UNSENT: Final = "Internal error from Core"
 # A proxy whose server is killed can't give a stream a status any more once its head is through.
@@ -55,6 +57,7 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
         self._open = channel.stream_stream(f"{path}{SUFFIX}", **codec)
         self._idle: deque[_Stream] = deque()
         self._endings: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[ResponseT]] = set()
         self._unary_until = 0.0
 
     async def __call__(self, request: RequestT, *, timeout_s: float) -> ResponseT:
@@ -84,14 +87,46 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
 
     async def _call_over_stream(self, request: RequestT, timeout_s: float) -> ResponseT:
         stream = self._take(timeout_s)
+        exchange: asyncio.Task[ResponseT] = asyncio.get_running_loop().create_task(stream.exchange(request))
         try:
-            async with asyncio.timeout(timeout_s):
-                answer: ResponseT = await stream.exchange(request)
+            await asyncio.wait((exchange,), timeout=timeout_s)
+        except asyncio.CancelledError:
+            exchange.cancel()
+            stream.abandon()
+            raise
+        if not exchange.done():
+            self._outlive(exchange, stream)
+            raise TimeoutError
+        try:
+            answer = exchange.result()
         except BaseException:
             stream.abandon()
             raise
+        finally:
+            # What it raised would refer to itself through this frame.
+            del exchange
         self._give_back(stream)
         return answer
+
+    def _outlive(self, exchange: asyncio.Task[ResponseT], stream: _Stream) -> None:
+        """Leave a call that ran out of time to itself: its answer goes nowhere, and then the stream is free again.
+
+        A call that is cancelled takes its stream with it, and in grpcio 1.71 some memory for good: what it allocates to
+        wait for a message, and the message, is freed by whoever waited, and by nobody when that is cancelled.
+        """
+        if len(self._late) == _LATE_MAX:
+            exchange.cancel()
+            stream.abandon()
+            return
+        self._late.add(exchange)
+        exchange.add_done_callback(lambda ended: self._came_late(ended, stream))
+
+    def _came_late(self, exchange: asyncio.Task[ResponseT], stream: _Stream) -> None:
+        self._late.discard(exchange)
+        if exchange.cancelled() or exchange.exception() is not None:
+            stream.abandon()
+        else:
+            self._give_back(stream)
 
     async def _call_unary(self, request: RequestT, timeout_s: float) -> ResponseT:
         answer: ResponseT = await call(self._unary, request, timeout_s=timeout_s)
@@ -116,6 +151,7 @@ class StreamedMethod(Generic[RequestT, ResponseT]):
             self._end(stream)
 
     def _retire(self, stream: _Stream) -> None:
+        stream.retirement = None
         if stream in self._idle:
             self._idle.remove(stream)
             self._end(stream)
@@ -152,6 +188,8 @@ class _Stream:
         """Send a request and return its answer."""
         try:
             await self._raw.write(request)
+            # Nobody should hold it until an answer comes late.
+            del request
             answer = await self._raw.read()
         except asyncio.InvalidStateError:
             # It ended before the request left; reading says how.

@@ -121,23 +121,55 @@ async def test_a_bug_in_a_handler_stays_a_bug(start_echo: StartEcho, channel_to:
 
 
 async def test_a_late_answer_is_a_timeout_and_reaches_nobody(start_echo: StartEcho, channel_to: OpenChannel) -> None:
-    """The stream it would have come on is given up: the next call must not take it for its own."""
+    """The next call must not take it for its own: it has another stream until the answer came, and then the same."""
+    streams = Streams()
 
-    async def sleepy(text: str, _context: Context) -> str:
+    async def sleepy(text: str, context: Context) -> str:
         if text == "slow":
             await asyncio.sleep(0.3)
-        return text
+        return await streams(text, context)
 
     say = say_over(channel_to((await start_echo(say=sleepy)).address))
     with pytest.raises(Fault) as raised:
         await said(say, "slow", timeout_s=0.1)
     assert raised.value.kind is Kind.TIMEOUT
     assert raised.value.retryable
-    assert await said(say, "fast") == "fast"
+    assert await said(say, "fast") == "fast over 0"
+    await asyncio.sleep(0.3)
+    assert {await said(say, text) for text in ("one", "two")} == {"one over 0", "two over 1"}
 
 
-async def test_calls_that_were_given_up_leave_nothing_behind(start_echo: StartEcho, channel_to: OpenChannel) -> None:
+async def test_more_late_answers_than_are_waited_for_are_cancelled(
+    start_echo: StartEcho, channel_to: OpenChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs must not gather streams: beyond a few, a call that runs out of time ends there, too."""
+    monkeypatch.setattr(streamed, "_LATE_MAX", 2)
+    waiting, cancelled = set[str](), set[str]()
+
+    async def hanging(text: str, _context: Context) -> str:
+        waiting.add(text)
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            cancelled.add(text)
+            raise
+        return text
+
+    say = say_over(channel_to((await start_echo(say=hanging)).address))
+    for text in "abcd":
+        with pytest.raises(Fault):
+            await said(say, text, timeout_s=0.1)
+    async with asyncio.timeout(5):
+        while cancelled != {"c", "d"}:  # noqa: ASYNC110 - the handlers tell nobody
+            await asyncio.sleep(0.01)
+    assert waiting == set("abcd")
+
+
+async def test_calls_that_ran_out_of_time_leave_nothing_behind(
+    start_echo: StartEcho, channel_to: OpenChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither side holds the request of a call that ran out of time, nor leaves it to the collector of garbage."""
+    monkeypatch.setattr(streamed, "_AGE_S_MAX", 0.3)
 
     async def sleepy(text: str, _context: Context) -> str:
         await asyncio.sleep(0.1)
@@ -155,7 +187,7 @@ async def test_calls_that_were_given_up_leave_nothing_behind(start_echo: StartEc
         for _ in range(50):
             with pytest.raises(Fault):
                 await said(say, "slow", timeout_s=0.01)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         assert held() - before < 10
     finally:
         gc.enable()
@@ -203,10 +235,8 @@ async def test_a_stream_that_names_no_time_for_its_calls_is_refused(
     """A deadline is demanded of each call, over a stream as well."""
     channel = channel_to((await start_echo()).address)
     raw: Any = channel.stream_stream(f"{PATH}{SUFFIX}", StringValue.SerializeToString, StringValue.FromString)
-    stream = raw(timeout=5, metadata=told)
-    await stream.write(echo.text("hello"))
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await stream.read()
+        await raw(timeout=5, metadata=told).read()
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "deadline" in str(raised.value.details())
 

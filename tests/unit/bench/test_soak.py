@@ -49,7 +49,7 @@ def moments(
     ],
 )
 def test_growth_beyond_its_limit_breaks_its_own_gate(seen: list[Moment], broken: list[str]) -> None:
-    """Memory may grow by 3 %, files by a journal in turn, tasks not at all; mongod's memory is its cache and a GiB."""
+    """Memory may grow by 3 %, files by mongod's own, tasks not at all; mongod's memory is its cache and a GiB."""
     grown = [asdict(one) for one in growth.growths(seen, [seen[0], seen[-1]], after_s=10)]
     assert [gate.name for gate in growth.gates(grown, 0) if not gate.passed] == broken
 
