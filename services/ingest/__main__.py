@@ -89,7 +89,7 @@ async def _redrive(
 
 def main() -> None:
     """Start ingest with the settings of the environment."""
-    run("ingest", lambda: serve(IngestSettings.load()))
+    run("ingest", lambda: serve(IngestSettings.load()), serves_calls=True)
 
 
 if __name__ == "__main__":

@@ -305,7 +305,7 @@ async def _listen(
 
 def main() -> None:
     """Run insight as its environment says."""
-    run("insight", lambda: serve(InsightSettings.load()))
+    run("insight", lambda: serve(InsightSettings.load()), serves_calls=True)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ async def _until_done(work: Callable[[], Awaitable[None]], log: structlog.typing
 
 def main() -> None:
     """Start the ledger with the settings of the environment."""
-    run("ledger", lambda: serve(LedgerSettings.load()))
+    run("ledger", lambda: serve(LedgerSettings.load()), serves_calls=True)
 
 
 if __name__ == "__main__":
