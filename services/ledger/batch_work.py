@@ -223,12 +223,13 @@ def result_of(work: Work) -> ItemResult:
     return ItemResult(disposition=disposition_of(work), events=answers)
 
 
-def speaking_of(works: Sequence[Work]) -> dict[str, Work]:
-    """Return, for each delivery, the item whose disposition is the delivery's: the first, or one that contradicts."""
-    speaking: dict[str, Work] = {}
+def speaking_for(works: Sequence[Work]) -> Work | None:
+    """Return, of items that brought the same delivery, the one whose disposition is the delivery's.
+
+    It is the first, or one that contradicts; None where all failed.
+    """
+    speaking = None
     for work in works:
-        if not work.delivery_key or work.failure is not None:
-            continue
-        if work.delivery_key not in speaking or disposition_of(work) is Disposition.CONFLICT:
-            speaking[work.delivery_key] = work
+        if work.failure is None and (speaking is None or disposition_of(work) is Disposition.CONFLICT):
+            speaking = work
     return speaking

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from services.ledger.analysis import queued
 from services.ledger.analysis_policy import Selects
-from services.ledger.batch_work import Group, Seen, Work, grouped, kept_disposition_of, result_of, speaking_of
+from services.ledger.batch_work import Group, Seen, Work, grouped, kept_disposition_of, result_of, speaking_for
 from services.ledger.dispositions import GIVES_WAY
 from services.ledger.model import Failure, Item, ItemResult, NotDurable, Unstorable
 from services.ledger.originals import Originals
@@ -78,7 +78,7 @@ class Recorder:
                 await self._resolver.resolve(nameless, now_ms)
         if existing or nameless:
             await self._originals.look_after(works, now_ms)
-        await self._finish_deliveries(works, seen, now_ms)
+        await self._finish_deliveries(seen, now_ms)
 
     def _encode_deliveries(self, works: Sequence[Work], now_ms: int) -> list[tuple[Work, bytes]]:
         arrivals = []
@@ -161,14 +161,18 @@ class Recorder:
                 work.fail(Failure.UNSTORABLE, "delivery")
         return Seen(known=frozenset(keys[position] for position in inserted.existing), holders=holders)
 
-    async def _finish_deliveries(self, works: Sequence[Work], seen: Seen, now_ms: int) -> None:
+    async def _finish_deliveries(self, seen: Seen, now_ms: int) -> None:
         """Count repeats and put right the dispositions that were guessed wrong, before anything is acknowledged."""
         updates = {}
-        for key, work in speaking_of(works).items():
-            actual, known = kept_disposition_of(work), key in seen.known
+        # Nothing is looked up by key, which would be a cache miss for each item of a large batch.
+        for key, brought_by in seen.holders.items():
+            work = speaking_for(brought_by)
+            if work is None:
+                continue
+            actual, known = kept_disposition_of(work), bool(seen.known) and key in seen.known
             # Of bytes seen before only storage knows what was said then, and whether this takes its place.
             said = known or actual is not work.guess or work.unresolved is not None
-            if said or len(seen.holders[key]) > 1:
+            if said or len(brought_by) > 1:
                 updates[key] = Repeat(
                     key=key,
                     seen_by=seen.again(key),

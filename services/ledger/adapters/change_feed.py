@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from bson import Int64, Timestamp
+import bson
+from bson import CodecOptions, Int64, Timestamp
+from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure, PyMongoError
 
 from services.ledger.adapters.changes import PIPELINE, to_change
@@ -28,6 +30,7 @@ _UNKNOWN: Final = frozenset({2, 9, 15, 260})
 _DECODER_ERROR_MIN: Final = 40_000
 # A token is a sortable key in hexadecimal: the type of a timestamp, its seconds, its ordinal, and more.
 _TOKEN: Final = re.compile(r"82([0-9A-F]{8})[0-9A-F]{8}(?:[0-9A-F]{2}){1,2000}", re.ASCII)
+_RAW: Final = CodecOptions(document_class=RawBSONDocument)
 # Clocks of a cluster's members agree far better; a token from later than this is of another cluster.
 _FUTURE_S_MAX: Final = 3_600
 
@@ -133,10 +136,12 @@ class MongoChangeCursor:
             raise FeedInterrupted("the collection was dropped or renamed, which ends its stream")
         try:
             reply = await self._database.command(
-                {"getMore": self._id, **self._more}, codec_options=CODEC, session=self._session
+                {"getMore": self._id, **self._more}, codec_options=_RAW, session=self._session
             )
             cursor = reply["cursor"]
-            changes = [change for raw in cursor["nextBatch"] if (change := to_change(raw)) is not None]
+            # One entry after the other: decoded all at once they would be megabytes, and leave the processor's cache.
+            decoded = (bson.decode(entry.raw, CODEC) for entry in cursor["nextBatch"])
+            changes = [change for entry in decoded if (change := to_change(entry)) is not None]
         except PyMongoError as error:
             raise _failure(error, opening_after=None) from error
         self._id = Int64(cursor["id"])
