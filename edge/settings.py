@@ -20,6 +20,8 @@ SECRET_CHARACTERS_MIN = 32
 _OFF = "off"
 _STORAGES = frozenset({"memory", "redis", "rediss", "redis+unix", "mongodb", "mongodb+srv"})
 _SECRETS_OF_SOURCES = "WEBHOOK_SECRET_"
+# Three batches out leave a core idle now and then; full ones fill it, and cost an entry no more than any.
+_FULL_BATCHES_MORE = 2
 
 
 class EdgeSettings(MeshSettings):
@@ -228,8 +230,8 @@ class EdgeSettings(MeshSettings):
         ge=1,
         le=64,
         validation_alias="EDGE_INFLIGHT_MAX",
-        description="Batches out to ingest at once, and two more that are full. More of them are smaller and cost more "
-        "each.",
+        description="Batches out to ingest at once, and two more that are full; shared by the workers, at least one "
+        "each. More of them are smaller and cost more each.",
     )
     wait_s_max: float = Field(
         default=1.6,
@@ -245,6 +247,16 @@ class EdgeSettings(MeshSettings):
         validation_alias="EDGE_ATTEMPT_S_MAX",
         description="Deadline in seconds of one call to ingest: the budget of that hop.",
     )
+
+    @property
+    def inflight_per_worker(self) -> tuple[int, int]:
+        """Batches that one worker may have out at once, and how many where the next one is full.
+
+        Workers share what there is: a batch costs the processes behind them the same whoever sends it, and two workers
+        with as many each as one would send smaller ones.
+        """
+        full = self.inflight_max + _FULL_BATCHES_MORE
+        return max(1, self.inflight_max // self.workers), -(-full // self.workers)
 
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:

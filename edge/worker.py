@@ -51,8 +51,6 @@ from mesh.lifecycle import stop_on_signal
 from mesh.metrics import BatchMetrics, measure_process
 from mesh.telemetry import Telemetry
 
-# Three batches out leave a core idle now and then; full ones fill it, and cost an entry no more than any.
-_FULL_BATCHES_MORE: Final = 2
 _REDIS: Final = ("redis://", "rediss://")
 _INSIGHT: Final = "autopay.insight.v1.InsightService"
 
@@ -206,11 +204,12 @@ def _batcher(
     settings: EdgeSettings, ingest: grpc.aio.Channel, registry: CollectorRegistry
 ) -> Batcher[Delivery, Answer]:
     batches = BatchMetrics(registry)
+    inflight_max, inflight_full_max = settings.inflight_per_worker
     batcher: Batcher[Delivery, Answer] = Batcher(
         ingest_client.GrpcIngest(ingest).ingest,
         BatchLimits(
-            inflight_max=settings.inflight_max,
-            inflight_full_max=settings.inflight_max + _FULL_BATCHES_MORE,
+            inflight_max=inflight_max,
+            inflight_full_max=inflight_full_max,
             queue_bytes_max=settings.queue_bytes_max,
             wait_s_max=settings.wait_s_max,
             attempt_s_max=settings.attempt_s_max,

@@ -43,6 +43,12 @@ def why_not(**values: Any) -> str:
     return str(raised.value)
 
 
+@pytest.mark.parametrize(("workers", "each"), [(1, (3, 5)), (2, (1, 3)), (3, (1, 2)), (64, (1, 1))])
+def test_workers_share_the_batches_that_may_be_out(workers: int, each: tuple[int, int]) -> None:
+    """Two workers have no more batches out than one has, so that theirs are not smaller; each may have one."""
+    assert EdgeSettings(workers=workers).inflight_per_worker == each
+
+
 def test_the_specifications_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """HMAC_SECRET_KEY, MAX_WEBHOOK_AGE_SECONDS, MONITORING_API_KEY and the EDGE_ names are the environment's."""
     for name, value in {
