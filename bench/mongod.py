@@ -93,3 +93,10 @@ def stored(url: str, database: str, collection: str) -> int:
     """Count the documents of a collection."""
     with MongoClient[dict[str, Any]](url) as client:
         return client[database][collection].count_documents({})
+
+
+def inserts(url: str, database: str, collection: str) -> int:
+    """Count the insert commands that a collection has seen since its server began, however many documents each had."""
+    with MongoClient[dict[str, Any]](url) as client:
+        totals = client.admin.command("top")["totals"]
+    return int(totals.get(f"{database}.{collection}", {}).get("insert", {}).get("count", 0))

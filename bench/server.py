@@ -35,6 +35,10 @@ class Server:
             return None
         return mongod.stored(self.mongo_url, self.database, self.collection)
 
+    def inserts(self, collection: str) -> int:
+        """Count the insert commands for a collection so far; 0 if it stores nothing."""
+        return 0 if self.mongo_url is None else mongod.inserts(self.mongo_url, self.database, collection)
+
     def mongod_options(self) -> dict[str, Any]:
         """Return what the mongod behind it was told at its start; nothing if there is none."""
         return {} if self.mongo_url is None else mongod.options(self.mongo_url)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from bench import drawing, mesh, processes, steady, traffic, waits, window
+from bench import costs, drawing, mesh, processes, steady, traffic, waits, window
 from bench.comparing import Sample
 from bench.gates import Gate
 
@@ -53,6 +53,7 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
         "saturation_per_s": saturation,
         "runs": runs,
         "shares": [_summary(runs, share) for share in SHARES],
+        "costs": _costs(runs),
         "waits": [asdict(wait) for wait in waits.waits(spans, windows)],
     }
 
@@ -70,17 +71,31 @@ def _run(
 ) -> dict[str, Any]:
     sender = steady.SteadySender(server, payments, scratch=folder, rate=rate, lead_s=_LEAD_S)
     groups, sent_s = processes.members(server.processes), plan.duration_s + _LEAD_S
-    waited_s, began_ns = processes.waited_s(groups), time.time_ns()
+    waited_s, began_ns, batches = processes.waited_s(groups), time.time_ns(), costs.BatchCount(server)
     seen = window.measure(sender, concurrency=steady.CONNECTIONS, duration_s=sent_s)
     waiting = max(0.0, processes.waited_s(groups) - waited_s) / sent_s
     return {
         "share": share,
         "rate": rate,
         "waiting": waiting,
+        "batches": batches.seen(),
         "window_ns": (began_ns, time.time_ns()),
         **asdict(seen),
         **asdict(sender.paces[0]),
     }
+
+
+def _costs(runs: list[dict[str, Any]]) -> dict[str, float] | None:
+    spent = [
+        costs.Spent(
+            webhooks=run["accepted"],
+            batches=run["batches"],
+            cpu_s=sum(run["cpu_us"].values()) * run["accepted"] / 1e6,
+        )
+        for run in runs
+    ]
+    found = costs.fitted(spent)
+    return asdict(found) if found is not None else None
 
 
 def _summary(runs: list[dict[str, Any]], share: float) -> dict[str, Any]:
@@ -89,6 +104,7 @@ def _summary(runs: list[dict[str, Any]], share: float) -> dict[str, Any]:
     return {
         "share": share,
         "cpu_us": statistics.median(sum(run["cpu_us"].values()) for run in rounds),
+        "per_batch": statistics.median(run["accepted"] / max(1, run["batches"]) for run in rounds),
         **{name: statistics.median(run[name] for run in rounds) for name in names},
         "complaints": [complaint for run in rounds for complaint in run["complaints"]],
     }
@@ -117,10 +133,11 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
     caption = (
         "from when a request was meant to leave; `left late` counts the wait for a free connection, too; "
         "`waiting` is how many threads of the mesh and its mongod were ready and had no core, on average"
+        + _fitted(figures["costs"])
     )
     title = f"{TITLE} (saturation {figures['saturation_per_s']:,.0f}/s; medians)"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    columns = ("p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "CPU µs", "waiting", "others, cores")
+    columns = ("p50 ms", "p99 ms", "p99.9 ms", "left late, p99 ms", "in a batch", "CPU µs", "waiting", "others, cores")
     for heading in ("share", "requests/s", *columns):
         table.add_column(heading, justify="right")
     for one in figures["shares"]:
@@ -128,12 +145,20 @@ def tables(figures: dict[str, Any]) -> list[RenderableType]:
             f"{one['share']:.0%}",
             f"{one['rate']:,.0f}",
             *(f"{one[name]:.1f}" for name in ("p50_ms", "p99_ms", "p999_ms", "late_p99_ms")),
+            f"{one['per_batch']:.0f}",
             f"{one['cpu_us']:.0f}",
             f"{one['waiting']:.1f}",
             f"{one['others_cores']:.2f}",
         )
     ways = waits.table(figures["waits"], f"Where a webhook waits at {_HELD:.0%} of saturation")
     return [table, ways, *(complaint for one in figures["shares"] for complaint in one["complaints"])]
+
+
+def _fitted(found: dict[str, float] | None) -> str:
+    if found is None:
+        return ""
+    batch_ms, webhook_us = found["batch_us"] / 1e3, found["webhook_us"]
+    return f"; fitted over all rounds, a batch costs {batch_ms:.1f} ms of CPU and each webhook {webhook_us:.0f} µs"
 
 
 def samples(figures: dict[str, Any]) -> dict[str, Sample]:
