@@ -35,6 +35,7 @@ class BatchLimits:
         batch_bytes_max: the most bytes in a batch, unless one entry alone is larger.
         inflight_max: how many batches may be out at once.
         inflight_full_max: how many where the next one is full: it gains nothing by waiting. 0 is no more.
+        patience_s: how long an entry waits behind batches that don't come back before its own counts as a full one.
         queue_items_max: the most entries waiting or out, over which `submit` refuses.
         queue_bytes_max: the most bytes waiting or out, over which `submit` refuses.
         wait_s_max: how long one entry may wait for its answer in all.
@@ -46,6 +47,7 @@ class BatchLimits:
     batch_bytes_max: int = 1_048_576
     inflight_max: int = 2
     inflight_full_max: int = 0
+    patience_s: float = 0.25
     queue_items_max: int = 20_000
     queue_bytes_max: int = 67_108_864
     wait_s_max: float
@@ -171,8 +173,13 @@ class Batcher(Generic[ItemT, ResultT]):
 
     def _may_leave(self) -> bool:
         limits, out = self._limits, len(self._out)
+        if out < limits.inflight_max or out >= limits.inflight_full_max:
+            return out < limits.inflight_max
         # An entry weighs one or more: so many fill a batch.
-        return out < limits.inflight_max or (out < limits.inflight_full_max and len(self._queue) >= limits.weight_max)
+        if len(self._queue) >= limits.weight_max:
+            return True
+        # One that hangs, at a replica that stands still, must not hold up everybody behind it.
+        return asyncio.get_running_loop().time() - self._queue[0].queued_at >= limits.patience_s
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         del self._out[task]
@@ -273,6 +280,8 @@ class Batcher(Generic[ItemT, ResultT]):
             entry = queue.popleft()
             self._expire(entry)
             self._release(entry)
+        if queue:
+            self._dispatch()
         self._sweeping = bool(queue or self._out)
         if self._sweeping:
             asyncio.get_running_loop().call_later(_SWEEP_INTERVAL_S, self._sweep)

@@ -89,6 +89,21 @@ async def test_a_full_batch_leaves_beside_those_that_are_out() -> None:
     assert sender.out_max == 2
 
 
+async def test_a_batch_that_hangs_holds_up_nobody_for_long() -> None:
+    """Behind one that does not come back, what has waited a while leaves as if it were full, and no more than may."""
+    sender = Sender(after(4.0))
+    batcher = batcher_of(sender, replace(LIMITS, inflight_full_max=3, patience_s=0.25))
+    futures = submit_all(batcher, ["a"])
+    for item in ("b", "c", "d", "e"):
+        await asyncio.sleep(0.2)
+        futures += submit_all(batcher, [item])
+    await asyncio.gather(*futures)
+    assert sender.batches == [["a"], ["b", "c"], ["d", "e"]]
+    # Looked at every twentieth of a second, and whenever something comes.
+    assert sender.sent_at_s == pytest.approx([0.0, 0.45, 0.85], abs=0.051)
+    assert sender.out_max == 3
+
+
 async def test_a_batch_holds_no_more_items_than_allowed() -> None:
     """What is over the item limit waits for the next batch, in order."""
     sender = Sender()

@@ -53,7 +53,7 @@ class Chaos:
             self.excesses.append("weight")
         if len(items) > 1 and sum(item.size for item in items) > limits.batch_bytes_max:
             self.excesses.append("bytes")
-        if len(items) > 1 and self._out >= limits.inflight_max:
+        if len(items) > 1 and self._out >= max(limits.inflight_max, limits.inflight_full_max):
             self.excesses.append("inflight")
         if len({item.number for item in items}) < len(items) or not items:
             self.excesses.append("items")
@@ -95,6 +95,7 @@ def bounds() -> st.SearchStrategy[BatchLimits]:
         weight_max=st.integers(1, 8),
         batch_bytes_max=st.integers(1, 100),
         inflight_max=st.integers(1, 3),
+        inflight_full_max=st.integers(0, 5),
         queue_items_max=st.integers(1, 30),
         queue_bytes_max=st.integers(20, 400),
         wait_s_max=st.just(1.0),
