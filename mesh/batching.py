@@ -34,8 +34,8 @@ class BatchLimits:
         weight_max: the most items in a batch (an entry may weigh more than one item).
         batch_bytes_max: the most bytes in a batch, unless one entry alone is larger.
         inflight_max: how many batches may be out at once.
-        inflight_full_max: how many where the next one is full: it gains nothing by waiting. 0 is no more.
-        patience_s: how long an entry waits behind batches that don't come back before its own counts as a full one.
+        inflight_full_max: how many where the next one is full: it gains nothing by waiting. 0 is no more. A batch whose
+            oldest entry has waited half of `attempt_s_max` behind those that are out counts as full.
         queue_items_max: the most entries waiting or out, over which `submit` refuses.
         queue_bytes_max: the most bytes waiting or out, over which `submit` refuses.
         wait_s_max: how long one entry may wait for its answer in all.
@@ -47,7 +47,6 @@ class BatchLimits:
     batch_bytes_max: int = 1_048_576
     inflight_max: int = 2
     inflight_full_max: int = 0
-    patience_s: float = 0.25
     queue_items_max: int = 20_000
     queue_bytes_max: int = 67_108_864
     wait_s_max: float
@@ -179,7 +178,7 @@ class Batcher(Generic[ItemT, ResultT]):
         if len(self._queue) >= limits.weight_max:
             return True
         # One that hangs, at a replica that stands still, must not hold up everybody behind it.
-        return asyncio.get_running_loop().time() - self._queue[0].queued_at >= limits.patience_s
+        return asyncio.get_running_loop().time() - self._queue[0].queued_at >= limits.attempt_s_max / 2
 
     def _returned(self, task: asyncio.Task[None]) -> None:
         del self._out[task]

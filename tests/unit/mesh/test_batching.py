@@ -89,10 +89,10 @@ async def test_a_full_batch_leaves_beside_those_that_are_out() -> None:
     assert sender.out_max == 2
 
 
-async def test_a_batch_that_hangs_holds_up_nobody_for_long() -> None:
-    """Behind one that does not come back, what has waited a while leaves as if it were full, and no more than may."""
+async def test_a_batch_that_hangs_holds_up_the_next_for_half_of_its_time() -> None:
+    """Behind one that does not come back, what has waited so long leaves as if it were full, and no more than may."""
     sender = Sender(after(4.0))
-    batcher = batcher_of(sender, replace(LIMITS, inflight_full_max=3, patience_s=0.25))
+    batcher = batcher_of(sender, replace(LIMITS, inflight_full_max=3, attempt_s_max=0.5))
     futures = submit_all(batcher, ["a"])
     for item in ("b", "c", "d", "e"):
         await asyncio.sleep(0.2)
