@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -255,8 +256,10 @@ class EdgeSettings(MeshSettings):
         Workers share what there is: a batch costs the processes behind them the same whoever sends it, and two workers
         with as many each as one would send smaller ones.
         """
-        full = self.inflight_max + _FULL_BATCHES_MORE
-        return max(1, self.inflight_max // self.workers), -(-full // self.workers)
+        mine = max(1, self.inflight_max // self.workers)
+        full = ceil((self.inflight_max + _FULL_BATCHES_MORE) / self.workers)
+        # One more at least: what waits behind a batch that hangs leaves by it, too.
+        return mine, max(mine + 1, full)
 
     @model_validator(mode="after")
     def _check_plaintext(self) -> Self:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
+from edge.settings import EdgeSettings
 from mesh import tracing
 from services.ledger.adapters import mongo
 from services.ledger.adapters.mongo_deliveries import MongoDeliveries
@@ -25,6 +27,7 @@ from tests.mesh_traffic import Reply, fresh_payments, new_tx_id, payment, sendin
 pytestmark = pytest.mark.timed
 
 GOOD = 255
+BATCHES_OUT = EdgeSettings.model_fields["inflight_max"].default
 HEADERS = (("content-type", b"application/json"),)
 FACTS = '"currency":"USD","sender_account":"payer-1","receiver_account":"shop-1"'
 
@@ -34,26 +37,47 @@ def poison_body(tx_id: str, rest: str) -> bytes:
     return f'{{"tx_id":"{tx_id}",{FACTS},{rest}}}'.encode()
 
 
-def largest_batch(mesh: RunningMesh) -> float:
-    """The lower bound of the largest batch's size that the edge has sent."""
+def edge_samples(mesh: RunningMesh, name: str) -> Sequence[Sample]:
+    """What the edge's metrics say under a name."""
     with urllib.request.urlopen(f"http://{mesh.admin}/metrics", timeout=5) as response:
         text = response.read().decode()
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    buckets = {float(s.labels["le"]): s.value for s in samples if s.name == "batch_items_bucket"}
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return [sample for sample in samples if sample.name == name]
+
+
+def queued(mesh: RunningMesh) -> float:
+    """How many deliveries the edge has accepted and not answered."""
+    return sum(sample.value for sample in edge_samples(mesh, "batch_queue_items"))
+
+
+def largest_batch(mesh: RunningMesh) -> float:
+    """The lower bound of the largest batch's size that the edge has sent."""
+    buckets = {float(s.labels["le"]): s.value for s in edge_samples(mesh, "batch_items_bucket")}
     total = max(buckets.values())
     return max((bound for bound, count in buckets.items() if count < total), default=0)
 
 
+async def until_queued(mesh: RunningMesh, count: int) -> None:
+    """Return once the edge holds so many deliveries."""
+    async with asyncio.timeout(5):
+        while await asyncio.to_thread(queued, mesh) < count:  # noqa: ASYNC110 - another process's count
+            await asyncio.sleep(0.01)
+
+
 async def send_in_one_batch(mesh: RunningMesh, bodies: Sequence[bytes]) -> Sequence[Reply]:
-    """Send all at once while ingest stands still, so that they leave the edge together when it goes on."""
+    """Send all at once while ingest stands still, behind as many small batches as may be out: so they fill one."""
     async with sending_to(mesh) as sender:
         mesh.freeze("ingest")
         try:
+            alone = []
+            for body in fresh_payments(BATCHES_OUT).values():
+                alone.append(asyncio.create_task(sender.send(body)))
+                await until_queued(mesh, len(alone))
             sending = asyncio.create_task(sender.send_all(bodies, concurrency=len(bodies)))
-            # Less than half of a call's time, after which what waits would leave in parts.
-            await asyncio.sleep(0.6)
+            await until_queued(mesh, len(alone) + len(bodies))
         finally:
             mesh.thaw("ingest")
+        await asyncio.gather(*alone)
         return await sending
 
 
